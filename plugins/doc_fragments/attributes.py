@@ -1,0 +1,18 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Attributes that every module declares; a module states its support and details."""
+
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return the changed status prediction without modifying the host.
+  diff_mode:
+    description: Returns details on what has changed (or would change) in diff mode.
+"""
