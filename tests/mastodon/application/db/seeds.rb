@@ -1,0 +1,3 @@
+# frozen_string_literal: true
+
+Status.create!(text: "Welcome to #{Rails.configuration.x.local_domain}!") unless Status.exists?
