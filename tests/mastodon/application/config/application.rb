@@ -19,6 +19,7 @@ Mastodon::RequiredEnvironment.check!
 module Mastodon
   class Application < Rails::Application
     config.load_defaults Rails::VERSION::STRING.to_f
+    config.api_only = true # the page needs no session
 
     config.x.local_domain = ENV.fetch('LOCAL_DOMAIN', 'localhost')
     config.x.web_domain = ENV.fetch('WEB_DOMAIN', config.x.local_domain)

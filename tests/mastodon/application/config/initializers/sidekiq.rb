@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+Sidekiq.logger.level = Logger.const_get(Rails.configuration.log_level.upcase)
+
 redis = Mastodon::RedisConfiguration.for('SIDEKIQ_')
 Sidekiq.configure_client { |config| config.redis = redis }
 

@@ -5,7 +5,7 @@ class CreateTables < ActiveRecord::Migration[6.1]
     create_table :statuses do |t|
       t.text :text, null: false
       t.string :application_name
-      t.datetime :delivered_at
+      t.datetime :delivered_at, precision: 6
       t.timestamps
     end
 
@@ -20,7 +20,7 @@ class CreateTables < ActiveRecord::Migration[6.1]
 
     create_table :scheduler_heartbeats do |t|
       t.string :process, null: false, index: { unique: true }
-      t.datetime :beat_at, null: false
+      t.datetime :beat_at, precision: 6, null: false
     end
   end
 end

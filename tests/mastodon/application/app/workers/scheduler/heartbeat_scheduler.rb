@@ -21,5 +21,6 @@ class Scheduler::HeartbeatScheduler
 
   def perform(process)
     SchedulerHeartbeat.upsert({ process: process, beat_at: Time.current }, unique_by: :process)
+    SchedulerHeartbeat.where(beat_at: ..1.hour.ago).delete_all
   end
 end
