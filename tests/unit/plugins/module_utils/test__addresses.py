@@ -50,6 +50,12 @@ def test_hosts_that_disagree_on_the_network_are_refused() -> None:
     assert "do not agree" in error
 
 
+@pytest.mark.parametrize("value", ["10.91.0.1", ":5432", "10.91.0.1:", "10.91.0.1:0", "10.91.0.1:65536", "", None])
+def test_what_is_no_address_and_port_is_refused_with_its_path(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^here"):
+        parse_socket(value, "here", "app-01", {})
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_a_socket_or_a_valueerror_with_its_path(value: str) -> None:
     try:

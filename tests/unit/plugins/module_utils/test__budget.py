@@ -200,9 +200,15 @@ def test_without_a_replica_nothing_is_lost_or_moved() -> None:
 
 
 def test_what_a_lost_server_opened_itself_is_gone() -> None:
-    greedy = copy.deepcopy(RDB2)
-    greedy["declarations"]["role"]["connections"].append(opens("copy", "10.91.0.21:6432", 190, "direct"))
-    assert connection_budget([RDB, greedy, app(5)], **LOSS).errors == []
+    standby = database("rdb-02", "10.91.0.22", 400)
+    standby["declarations"]["role"]["connections"].append(opens("copy", "10.91.0.21:6432", 170, "direct"))
+    fleet = [RDB, standby, app(5), app(15, "10.91.0.22:6432", "app-02", "10.91.0.12")]
+    assert connection_budget(fleet, **LOSS).errors == []
+
+
+def test_what_does_not_fit_as_configured_is_told_once() -> None:
+    (error,) = connection_budget([RDB, database("rdb-02", "10.91.0.22", 400), app(101)], **LOSS).errors
+    assert error.startswith("pgbouncer on rdb-01")
 
 
 def test_clients_of_a_port_that_the_survivor_lacks_are_told() -> None:
