@@ -21,9 +21,15 @@ function render(toot) {
 }
 
 function show(toot) {
-  if (shown.has(toot.id)) return;
+  if (shown.has(toot.id)) return null;
   shown.add(toot.id);
-  find('timeline').prepend(render(toot));
+  const item = render(toot);
+  find('timeline').prepend(item);
+  return item;
+}
+
+function arrive(payload) {
+  show(JSON.parse(payload))?.classList.add('new');
 }
 
 async function call(path, options) {
@@ -52,7 +58,7 @@ function connect() {
   socket.onopen = () => { opened = true; live('websocket'); };
   socket.onmessage = ({ data }) => {
     const { event, payload } = JSON.parse(data);
-    if (event === 'update') show(JSON.parse(payload));
+    if (event === 'update') arrive(payload);
   };
   socket.onclose = () => {
     lost();
@@ -65,7 +71,7 @@ function listen() {
   const source = new EventSource('/api/v1/streaming/public');
   source.onopen = () => live('server-sent events');
   source.onerror = lost;
-  source.addEventListener('update', ({ data }) => show(JSON.parse(data)));
+  source.addEventListener('update', ({ data }) => arrive(data));
 }
 
 async function post() {
