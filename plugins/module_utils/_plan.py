@@ -38,6 +38,10 @@ class Report:
         }
 
 
+def _unexpected(path: str, expected: str, value: object) -> ValueError:
+    return ValueError(f"{path}: expected {expected}, got {value!r}")
+
+
 def integer(value: object, path: str, minimum: int = 0) -> int:
     """Read a whole number, also from the strings of an INI inventory or of -e."""
     number: int | None = None
@@ -46,7 +50,7 @@ def integer(value: object, path: str, minimum: int = 0) -> int:
     if isinstance(value, (int, float, str)) and not isinstance(value, bool) and (integral or digits):
         number = int(value)
     if number is None:
-        raise ValueError(f"{path}: expected a whole number, got {value!r}")
+        raise _unexpected(path, "a whole number", value)
     if number < minimum:
         raise ValueError(f"{path}: must be at least {minimum}, got {number}")
     return number
@@ -55,24 +59,24 @@ def integer(value: object, path: str, minimum: int = 0) -> int:
 def text(value: object, path: str) -> str:
     """Read a non-empty string."""
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{path}: expected a non-empty string, got {value!r}")
+        raise _unexpected(path, "a non-empty string", value)
     return value.strip()
 
 
 def choice(value: object, path: str, choices: Sequence[str]) -> str:
     """Read one of several words."""
     if value not in choices:
-        raise ValueError(f"{path}: expected one of {', '.join(choices)}, got {value!r}")
+        raise _unexpected(path, f"one of {', '.join(choices)}", value)
     return str(value)
 
 
 def mapping(value: object, path: str, known: Sequence[str] = ()) -> Mapping[str, Any]:
     """Read a mapping with string keys; with known, a key outside of it is a typing error."""
     if not isinstance(value, Mapping):
-        raise ValueError(f"{path}: expected a mapping, got {value!r}")
+        raise _unexpected(path, "a mapping", value)
     for key in value:
         if not isinstance(key, str):
-            raise ValueError(f"{path}: expected names as keys, got {key!r}")
+            raise _unexpected(path, "names as keys", key)
         if known and key not in known:
             raise ValueError(f"{path}: unknown field {key!r}, known are {', '.join(known)}")
     return value
@@ -83,7 +87,7 @@ def sequence(value: object, path: str) -> Sequence[Any]:
     if value is None:
         return []
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise ValueError(f"{path}: expected a list, got {value!r}")
+        raise _unexpected(path, "a list", value)
     return value
 
 
@@ -91,7 +95,7 @@ def read_version(value: object, path: str = "version") -> tuple[int, int]:
     """Read the major and minor of "4.5", "v4.5.15" or "4.5.0-rc.1"."""
     match = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})(?![0-9])", str(value), re.ASCII)
     if not match:
-        raise ValueError(f"{path}: expected a version such as 4.5 or v4.5.15, got {value!r}")
+        raise _unexpected(path, "a version such as 4.5 or v4.5.15", value)
     return int(match[1]), int(match[2])
 
 
