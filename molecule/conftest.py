@@ -1,0 +1,55 @@
+"""Hosts of a scenario as testinfra sees them, and the inventory's own variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+INVENTORY = os.environ.get("SABAKAN_INVENTORY") or str(SCENARIO / "inventory")
+
+
+class Fleet:
+    """The scenario's hosts by name: `fleet["rdb-01"].run(...)`."""
+
+    def __init__(self) -> None:
+        listed = subprocess.run(
+            ["ansible-inventory", "-i", INVENTORY, "-i", os.environ["SABAKAN_FLEET"], "--list"],
+            check=True, capture_output=True, text=True,
+        )
+        self.inventory: dict[str, Any] = json.loads(listed.stdout)
+        self.variables: dict[str, dict[str, Any]] = self.inventory["_meta"]["hostvars"]
+        self._hosts: dict[str, Host] = {}
+
+    def __getitem__(self, name: str) -> Host:
+        if name not in self._hosts:
+            variables = self.variables[name]
+            self._hosts[name] = testinfra.get_host(
+                f"ssh://root@{variables['ansible_host']}", ssh_identity_file=variables["ansible_ssh_private_key_file"],
+                ssh_extra_args="-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+                controlpersist=120,
+            )
+        return self._hosts[name]
+
+    def address(self, name: str) -> str:
+        return str(self.variables[name]["ansible_host"])
+
+    def group(self, name: str) -> list[str]:
+        """Host names of a group and of its children."""
+        entry = self.inventory.get(name, {})
+        found = list(entry.get("hosts", []))
+        for child in entry.get("children", []):
+            found += [host for host in self.group(child) if host not in found]
+        return found
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Fleet:
+    return Fleet()

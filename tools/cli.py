@@ -1,0 +1,51 @@
+"""Commands of the development entry."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from tools.ground import Failure, report
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="sabakan", description="The demo, the tests and the bench of the collection sabakan.vps, on this machine alone.",
+    )
+    top.add_argument("--debian", choices=["12", "13"], default=os.environ.get("SABAKAN_DEBIAN", "13"),
+                     help="release of the test hosts (also SABAKAN_DEBIAN; default 13)")
+    commands = top.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="nine hosts become a split Mastodon; post a toot and see it arrive")
+    demo.add_argument("--down", action="store_true", help="stop the demo and remove its hosts")
+    test = commands.add_parser("test", help="run all tests, or the named parts")
+    test.add_argument("parts", nargs="*", metavar="PART", help="lint, sanity, unit, molecule, or a scenario's name")
+    test.add_argument("--list", action="store_true", help="name the parts and stop")
+    commands.add_parser("lint", help="the same as: test lint")
+    bench = commands.add_parser("bench", help="measure, print and write as JSON")
+    bench.add_argument("--output", default="bench.json", help="where the JSON goes (default bench.json)")
+    return top
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    try:
+        if arguments.command == "demo":
+            from tools import demo
+
+            return demo.down(arguments.debian) if arguments.down else demo.up(arguments.debian)
+        if arguments.command == "bench":
+            from tools import bench
+
+            return bench.main(arguments.debian, arguments.output)
+        from tools import checks
+
+        if arguments.command == "lint":
+            return checks.main(arguments.debian, ["lint"])
+        return checks.show() if arguments.list else checks.main(arguments.debian, arguments.parts)
+    except Failure as failure:
+        report(failure)
+        return 1
+    except KeyboardInterrupt:
+        print("\nsabakan: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130

@@ -1,0 +1,91 @@
+"""The machine's own packages and the Docker engine: Debian's, started when none answers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from tools.ground import LOGS, Failure, answers, run, say
+
+# command: packages that bring it, the first that the release has
+COMMANDS = {
+    "dockerd": ["docker.io"],
+    "docker": ["docker-cli", "docker.io"],
+    "iptables": ["iptables"],
+    "mmdebstrap": ["mmdebstrap"],
+    "ssh": ["openssh-client"],
+    "git": ["git"],
+    "openssl": ["openssl"],
+}
+FILES = {
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+    "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+}
+_updated = False
+
+
+def apt_install(packages: list[str]) -> None:
+    """Installs Debian packages on this machine, by root alone."""
+    global _updated
+    if os.geteuid():
+        raise Failure(f"packages are missing on this machine: {' '.join(packages)}", "run ./sabakan as root, or install them")
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    if not _updated:
+        run(["apt-get", "update", "-q"], log="apt-update", label="Updating the package lists")
+        _updated = True
+    run(
+        ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages],
+        log="apt-install", label=f"Installing {' '.join(packages)}", env=environment,
+    )
+
+
+def _known(package: str) -> bool:
+    shown = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
+    return shown.returncode == 0 and bool(shown.stdout.strip())
+
+
+def _missing() -> list[str]:
+    missing = {choices[0] for command, choices in COMMANDS.items() if not shutil.which(command)}
+    missing |= {package for path, package in FILES.items() if not Path(path).exists()}
+    if not answers(["python3", "-c", "import venv, ensurepip"]):
+        missing.add("python3-venv")
+    return sorted(missing)
+
+
+def ensure_packages() -> None:
+    """What a bare Debian lacks for the demo and the tests."""
+    global _updated
+    missing = _missing()
+    if not missing:
+        return
+    if not os.geteuid() and not _updated:
+        run(["apt-get", "update", "-q"], log="apt-update", label="Updating the package lists")
+        _updated = True
+    # docker.io of Debian 12 carries its client, Debian 13 has a package for it.
+    apt_install([name for name in missing if _known(name)])
+    still = [command for command in COMMANDS if not shutil.which(command)]
+    if still:
+        raise Failure(f"not found after installing {' '.join(missing)}: {' '.join(still)}", "install them by hand")
+
+
+def ensure() -> None:
+    """A Docker engine that answers: the one that is there, systemd's, or one started here."""
+    ensure_packages()
+    if answers(["docker", "info"]):
+        return
+    log = LOGS / "dockerd.log"
+    LOGS.mkdir(parents=True, exist_ok=True)
+    if Path("/run/systemd/system").is_dir():
+        run(["systemctl", "start", "docker"], log="dockerd", label="Starting the Docker engine")
+    else:
+        say("Starting a Docker engine, as none answers")
+        with log.open("wb") as stream:
+            subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not answers(["docker", "info"]):
+        if time.monotonic() > deadline:
+            raise Failure("the Docker engine does not answer after 60 s", "read its log; is the kernel's bridge and overlay there?", log)
+        time.sleep(0.5)

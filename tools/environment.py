@@ -1,0 +1,48 @@
+"""The virtual environment from the lock file, and the collection where Ansible looks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from tools import engine
+from tools.ground import CACHE, ROOT, run
+
+LOCK = ROOT / "requirements.lock"
+
+
+def directory() -> Path:
+    """One environment for each lock file and Python, so that a change of either starts anew."""
+    digest = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    return CACHE / f"venv-{digest}"
+
+
+def ensure() -> Path:
+    """The environment's bin directory, made when it is not there or was not finished."""
+    venv = directory()
+    done = venv / ".complete"
+    if not done.exists():
+        engine.ensure_packages()
+        run([sys.executable, "-m", "venv", "--clear", venv], log="venv", label="Making the virtual environment")
+        run(
+            [venv / "bin" / "pip", "install", "--quiet", "--require-hashes", "--requirement", LOCK],
+            log="pip", label="Installing the locked tools into it (about a minute)",
+            next_step="see that pip reaches its package index, then run this again",
+        )
+        done.touch()
+    tree = CACHE / "tree" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    link = tree / "ansible_collections" / "sabakan" / "vps"
+    if not link.is_symlink():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(ROOT)
+    os.environ.update({
+        "PATH": f"{venv / 'bin'}:{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(venv),
+        "ANSIBLE_COLLECTIONS_PATH": str(tree),
+        "PYTHONPATH": str(tree),
+        "ANSIBLE_CONFIG": str(ROOT / "tools" / "ansible.cfg"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    })
+    return venv / "bin"

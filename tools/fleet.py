@@ -1,0 +1,94 @@
+"""A fleet of test hosts: an inventory that says how to reach them, beside the one that says what they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tools import images
+from tools.ground import CACHE, ROOT, LOGS, Failure, run
+
+FRIENDS_CAFE = ROOT / "inventories" / "friends_cafe"
+REPOSITORY = CACHE / "mastodon.git"
+REFERENCE = "v1"
+
+
+def _cgroups(debian: str) -> str:
+    """systemd 257 of Debian 13 wants the unified hierarchy, which a machine with v1 has beside the others."""
+    unified = Path("/sys/fs/cgroup/unified")
+    return str(unified) if debian == "13" and unified.is_dir() else "/sys/fs/cgroup"
+
+
+def _key() -> Path:
+    key = CACHE / "ssh_key"
+    if not key.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sabakan", "-f", key], log="ssh-keygen")
+    # sshd takes no key that others than its user may write; the file is mounted as it is.
+    shutil.copyfile(f"{key}.pub", CACHE / "authorized_keys")
+    return key
+
+
+def _variables(name: str, debian: str, path: Path) -> dict[str, Any]:
+    """Only what is different because these hosts are containers and the application is the stand-in."""
+    return {
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(_key()),
+        "fleet_name": name,
+        "fleet_debian": debian,
+        "fleet_image": "host",
+        "fleet_images": {release: images.tags(release) for release in images.SUITES},
+        "fleet_cgroups": {release: _cgroups(release) for release in images.SUITES},
+        "fleet_gateway": "{{ stack_network | regex_replace('[0-9]+/[0-9]+$', '1') }}",
+        "fleet_volumes": [f"{CACHE / 'authorized_keys'}:/root/.ssh/authorized_keys:ro", f"{REPOSITORY}:/srv/git/mastodon.git:ro"],
+        "stack_secrets_file": str(path / "group_vars" / "all" / "secrets.yml"),
+        "stack_release": {"repository": "file:///srv/git/mastodon.git", "ref": REFERENCE, "version": "4.5"},
+        "mastodon_git_config": {"safe.directory": "/srv/git/mastodon.git"},
+        "mastodon_bundle_config": {"path.system": "true"},
+    }
+
+
+def inventory(name: str, debian: str) -> Path:
+    """Writes the fleet's own inventory (connection, images, release); its secrets stay from run to run."""
+    import json
+
+    path = CACHE / "fleets" / f"{name}-{debian}"
+    (path / "group_vars" / "all").mkdir(parents=True, exist_ok=True, mode=0o700)
+    (path / "hosts.json").write_text('{"all": {}}\n')
+    # JSON is YAML; templates in it are for Ansible.
+    (path / "group_vars" / "all" / "fleet.yml").write_text(json.dumps(_variables(name, debian, path), indent=2) + "\n")
+    return path
+
+
+def repository() -> None:
+    """The stand-in's repository, which the hosts see at /srv/git/mastodon.git."""
+    run([sys.executable, ROOT / "tests" / "mastodon" / "make_repository.py", REPOSITORY], log="repository")
+
+
+def playbook(playbook_path: str, fleet: Path, *words: str, inventory_path: Path = FRIENDS_CAFE, statistics: Path | None = None) -> None:
+    """Runs a playbook over an inventory and its fleet; progress a line a task, errors with host and message."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{fleet.name}-{Path(playbook_path).stem}.log"
+    command = ["ansible-playbook", "-i", str(inventory_path), "-i", str(fleet), playbook_path, *words]
+    environment = {
+        **os.environ,
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tools" / "callback"),
+        "ANSIBLE_STDOUT_CALLBACK": "sabakan_progress",
+        "ANSIBLE_LOG_PATH": str(log),
+        "SABAKAN_STATISTICS": str(statistics or ""),
+    }
+    log.unlink(missing_ok=True)
+    if subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode:
+        raise Failure(f"{Path(playbook_path).name} failed on the hosts named above", "mend what they say and run the same command again; it goes on where it stopped", None)
+
+
+def up(fleet: Path, inventory_path: Path = FRIENDS_CAFE) -> None:
+    playbook(str(ROOT / "molecule" / "resources" / "create.yml"), fleet, inventory_path=inventory_path)
+
+
+def down(fleet: Path, inventory_path: Path = FRIENDS_CAFE) -> None:
+    playbook(str(ROOT / "molecule" / "resources" / "destroy.yml"), fleet, inventory_path=inventory_path)

@@ -1,0 +1,86 @@
+"""The images of the test hosts, made from the Debian archive once and kept under a hash of their recipe and the week."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tools.ground import CACHE, ROOT, answers, run
+
+RECIPE = ROOT / "molecule" / "resources" / "image"
+SUITES = {"12": "bookworm", "13": "trixie"}
+YARN = "4.9.2"
+NO_DOCUMENTS = ["doc", "man", "locale", "info"]
+
+
+def packages(name: str) -> list[str]:
+    """The package names of a list, comments left out."""
+    return [line for line in (RECIPE / name).read_text().splitlines() if line and not line.startswith("#")]
+
+
+def key() -> str:
+    """Changes with the recipe, and once a week so that security updates come in."""
+    digest = hashlib.sha256(YARN.encode())
+    for path in sorted(RECIPE.iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return f"{digest.hexdigest()[:12]}-{time.strftime('%G%V')}"
+
+
+def tags(debian: str) -> dict[str, str]:
+    """The tags of a release's two images."""
+    return {kind: f"sabakan/{kind}:{debian}-{key()}" for kind in ("bare", "host")}
+
+
+def _mirror() -> str:
+    """The Debian archive that this machine itself uses; empty for mmdebstrap's own default."""
+    found = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Component: main"],
+        capture_output=True, text=True, check=False,
+    ).stdout.split()
+    plain = [uri for uri in found if "security" not in uri]
+    return plain[0] if plain else ""
+
+
+def _base(debian: str, scratch: Path) -> str:
+    """A minimal Debian with what a provider's VPS has, imported as an image; its tag."""
+    tag = f"sabakan/base:{debian}-{key()}"
+    if not answers(["docker", "image", "inspect", tag]):
+        archive = scratch / f"{debian}.tar"
+        run(
+            ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages('packages-bare.txt'))}",
+             '--aptopt=Apt::Install-Recommends "false"',
+             *[f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in NO_DOCUMENTS],
+             SUITES[debian], archive, *[uri for uri in [_mirror()] if uri]],
+            log=f"base-{debian}", label=f"Making a minimal Debian {debian} (half a minute)",
+            next_step="see that this machine reaches its Debian archive (apt-get update)",
+        )
+        run(["docker", "import", "--change", 'CMD ["/lib/systemd/systemd"]', archive, tag], log=f"import-{debian}")
+    return tag
+
+
+def ensure(debian: str, kinds: tuple[str, ...] = ("bare", "host")) -> None:
+    """Builds what is missing of a release's images."""
+    wanted = {kind: tag for kind, tag in tags(debian).items() if kind in kinds}
+    missing = {kind: tag for kind, tag in wanted.items() if not answers(["docker", "image", "inspect", tag])}
+    if not missing:
+        return
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+        scratch = Path(name)
+        base = _base(debian, scratch)
+        context = scratch / "context"
+        shutil.copytree(RECIPE, context)
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", context / "ca-certificates.crt")
+        proxies = [f"--build-arg={name}" for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ]
+        for kind, tag in missing.items():
+            run(
+                ["docker", "build", "--target", kind, "--tag", tag, *proxies, f"--build-arg=BASE={base}", f"--build-arg=YARN={YARN}",
+                 f"--build-arg=PACKAGES={' '.join(packages('packages.txt') + packages(f'packages-{debian}.txt'))}", context],
+                log=f"image-{kind}-{debian}", label=f"Building the image of the {kind} Debian {debian} (bare: seconds, host: two minutes)",
+                env={"DOCKER_BUILDKIT": "0"},
+            )
