@@ -7,7 +7,7 @@ class Status < ApplicationRecord
   validates :text, length: { maximum: CHARACTERS }
   validates :text, presence: true, unless: -> { media_attachments.any? }
 
-  attribute :application_name, default: 'Web'
+  before_create { self.application_name = 'Web' }
 
   scope :newest, -> { includes(:media_attachments).order(id: :desc) }
 

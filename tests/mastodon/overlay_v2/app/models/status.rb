@@ -10,7 +10,7 @@ class Status < ApplicationRecord
   validates :text, length: { maximum: CHARACTERS }
   validates :text, presence: true, unless: -> { media_attachments.any? }
 
-  attribute :language, default: 'en'
+  before_create { self.language = 'en' }
 
   scope :newest, -> { includes(:media_attachments).order(id: :desc) }
 
