@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import images
-from tools.ground import CACHE, ROOT, LOGS, Failure, run
+from tools.ground import CACHE, LOGS, ROOT, Failure, run
 
 FRIENDS_CAFE = ROOT / "inventories" / "friends_cafe"
 REPOSITORY = CACHE / "mastodon.git"

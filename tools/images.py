@@ -14,7 +14,7 @@ from tools.ground import CACHE, ROOT, answers, run
 
 RECIPE = ROOT / "molecule" / "resources" / "image"
 SUITES = {"12": "bookworm", "13": "trixie"}
-YARN = "4.9.2"
+YARN = "4.10.3"
 NO_DOCUMENTS = ["doc", "man", "locale", "info"]
 
 

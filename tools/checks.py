@@ -1,0 +1,103 @@
+"""`./sabakan test`: lint, sanity, unit and every molecule scenario."""
+
+from __future__ import annotations
+
+import sys
+
+from tools import engine, environment, fleet, images
+from tools.ground import ROOT, Failure, answers, run
+from tools.jobs import Job, run_all
+
+LINTERS: dict[str, list[str]] = {
+    "ruff": ["ruff", "check", "."],
+    "mypy": ["mypy"],
+    "yamllint": ["yamllint", "--strict", "."],
+    "ansible-lint": ["ansible-lint", "--offline"],
+    "changelog": ["antsibull-changelog", "lint"],
+    "documentation": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."],
+}
+PARTS = ("lint", "sanity", "unit", "molecule")
+
+
+def scenarios() -> list[str]:
+    """Every scenario, the longest first."""
+    names = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+    return sorted(names, key=lambda name: name != "cluster")
+
+
+def _releases(scenario: str, debian: str) -> set[str]:
+    """Debian releases of a scenario's hosts: those that its inventory fixes, else the one asked for."""
+    text = "".join(path.read_text() for path in (ROOT / "molecule" / scenario).rglob("inventory/**/*.yml"))
+    fixed = {release for release in images.SUITES if f"fleet_debian: {release}" in text}
+    return fixed or {debian}
+
+
+def _lint(name: str) -> None:
+    run(LINTERS[name], log=f"lint-{name}")
+
+
+def _sanity() -> None:
+    run([sys.executable, ROOT / "tools" / "sanity.py"], log="sanity")
+
+
+def _unit() -> None:
+    run(["pytest", "-q", "-n", "2", "tests/unit"], log="unit")
+
+
+def _browser() -> None:
+    if not answers(["chromium", "--version"]):
+        engine.apt_install(["chromium"])
+
+
+def _scenario(name: str, debian: str) -> None:
+    if name == "cluster" and answers(["docker", "network", "inspect", "sabakan-demo"]):
+        raise Failure("the demo is up and has the same addresses", "./sabakan demo --down")
+    path = fleet.inventory(name, debian)
+    run(
+        ["molecule", "test", "--scenario-name", name], log=f"molecule-{name}-{debian}",
+        env={"SABAKAN_FLEET": str(path), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
+        next_step=f"./sabakan test {name}",
+    )
+
+
+def _jobs(debian: str, wanted: list[str]) -> list[Job]:
+    jobs: list[Job] = []
+    chosen = [name for name in scenarios() if name in wanted]
+    releases = sorted(set().union(*(_releases(name, debian) for name in chosen)), reverse=True) if chosen else []
+    for release in releases:
+        needs = [f"image {other}" for other in releases[:releases.index(release)]]
+        jobs.append(Job(f"image {release}", lambda release=release: images.ensure(release), needs, counted=False))
+    if "cluster" in chosen:
+        jobs.append(Job("browser", _browser, ["image 12"], counted=False))
+    scenario_jobs = [
+        Job(name, lambda name=name: _scenario(name, debian),
+            [f"image {release}" for release in _releases(name, debian)] + (["browser"] if name == "cluster" else []))
+        for name in chosen
+    ]
+    small = [Job(f"lint {name}", lambda name=name: _lint(name)) for name in LINTERS] if "lint" in wanted else []
+    small += [Job("unit", _unit)] if "unit" in wanted else []
+    small += [Job("sanity", _sanity)] if "sanity" in wanted else []
+    return jobs + [job for job in scenario_jobs if job.name == "cluster"] + small + [
+        job for job in scenario_jobs if job.name != "cluster"
+    ]
+
+
+def show() -> int:
+    print("\n".join(["lint", "sanity", "unit", "molecule", *scenarios()]))
+    return 0
+
+
+def main(debian: str, parts: list[str]) -> int:
+    known = [*PARTS, *scenarios()]
+    unknown = [part for part in parts if part not in known]
+    if unknown:
+        raise Failure(f"no such part: {', '.join(unknown)}", f"one or more of: {', '.join(known)}")
+    wanted = list(parts or PARTS)
+    if "molecule" in wanted:
+        wanted += scenarios()
+    if any(name in wanted for name in scenarios()):
+        engine.ensure()
+    environment.ensure()
+    if any(name in wanted for name in scenarios()):
+        fleet.repository()
+    return 0 if run_all(_jobs(debian, wanted)) else 1
