@@ -53,14 +53,14 @@ def authority(path: Path) -> Path:
     return target
 
 
-def toot(path: Path, posts: int = 1, rate: float = 1.0) -> dict[str, Any]:
-    """Posts at the front and awaits the toots on both streams; times in ms."""
+def toot(path: Path, posts: int = 1, rate: float = 1.0, *, strict: bool = True) -> dict[str, Any]:
+    """Posts at the front and awaits the toots on both streams; times in ms. Strict: Failure if one is missing."""
     result = subprocess.run(
         ["python", str(ROOT / "tools" / "streams.py"), "--address", FRONT, "--domain", DOMAIN, "--ca", str(authority(path)),
          "--posts", str(posts), "--rate", str(rate)],
         capture_output=True, text=True, check=False,
     )
-    if result.returncode:
+    if result.returncode and (strict or not result.stdout):
         raise Failure(
             f"a toot posted at front-01 did not arrive: {result.stdout.strip() or result.stderr.strip().splitlines()[-1:]}",
             "look at `journalctl -u 'mastodon-*'` on app-01 and lankiq-01 (ssh as below ~/.cache/sabakan)",
