@@ -19,6 +19,8 @@ Reader = Callable[[str], "list[tuple[str, str]]"]
 # Sections that start processes and that an upgrade therefore keeps as they are.
 KEPT = ("program:", "group:", "eventlistener:", "fcgi-program:")
 DEFAULT_MINFDS = 1024
+# Settings of [supervisord] that the role writes itself, or that say nothing of the programs.
+OWN_SETTINGS = {"user", "minfds", "minprocs", "nodaemon", "logfile", "pidfile", "childlogdir"}
 
 
 @dataclass
@@ -134,14 +136,16 @@ def kept(configuration: Configuration, managed: set[str]) -> list[Section]:
     ]
 
 
-def upgrade_report(configuration: Configuration, managed: set[str], minfds: int, user: str) -> list[str]:
+def upgrade_report(
+    configuration: Configuration, managed: set[str], minfds: int, user: str, settings: frozenset[str] = frozenset(),
+) -> list[str]:
     """What replacing a hand-written main file changes, a sentence each."""
     lines = []
     for section in kept(configuration, managed):
         who = "" if "user" in section.options or not user or section.name.startswith("group:") else f", as {user}"
         lines.append(f"[{section.name}] of {section.path} is kept{who}")
     for name in sorted(managed & set(configuration.programs)):
-        lines.append(f"[program:{name}] is replaced by supervisor_programs")
+        lines.append(f"[program:{name}] is replaced by what the role has written")
     if configuration.minfds != minfds:
         lines.append(f"minfds changes from {configuration.minfds} to {minfds}")
     if "user" in configuration.supervisord:
@@ -149,6 +153,8 @@ def upgrade_report(configuration: Configuration, managed: set[str], minfds: int,
             f"user={configuration.supervisord['user']} of [supervisord] is dropped: supervisord gives up root before it"
             " sets its limits and can then never raise the hard limit; the programs drop to their users instead"
         )
+    for name in sorted(set(configuration.supervisord) - OWN_SETTINGS - settings):
+        lines.append(f"{name}= of [supervisord] is dropped: put it into supervisor_settings to keep it")
     for name in sorted(configuration.sections):
         if name.startswith(("inet_http_server", "rpcinterface:")) and name != "rpcinterface:supervisor":
             lines.append(f"[{name}] is dropped")

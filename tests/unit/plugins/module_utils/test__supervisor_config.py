@@ -14,6 +14,7 @@ MAIN = """; written by hand
 file = /run/s.sock ; (the path)
 [supervisord]
 minfds = 2048
+umask = 022
 user = app
 [include]
 files = conf.d/*.conf
@@ -94,7 +95,8 @@ def test_what_starts_processes_is_kept_and_goes_on_as_who_it_was():
 def test_an_upgrade_says_what_it_changes():
     report = "\n".join(_supervisor_config.upgrade_report(parse(MAIN), {"worker"}, 4096, "app"))
     for sentence in ("[program:web] of /etc/supervisor/supervisord.conf is kept, as app", "[program:worker] is replaced",
-                     "minfds changes from 2048 to 4096", "user=app of [supervisord] is dropped", "[inet_http_server] is dropped"):
+                     "minfds changes from 2048 to 4096", "user=app of [supervisord] is dropped", "umask= of [supervisord] is dropped",
+                     "[inet_http_server] is dropped"):
         assert sentence in report
 
 
