@@ -104,7 +104,7 @@ class Git:
         if _release.COMMIT.fullmatch(ref):
             probe = os.path.join(self.directory, "probe.git")
             self(["init", "--quiet", "--bare", probe])
-            code, dummy, error = self(["-C", probe, "fetch", "--quiet", "--depth=1", "--filter=tree:0", repository, ref])
+            code, error = self(["-C", probe, "fetch", "--quiet", "--depth=1", "--filter=tree:0", repository, ref])[::2]
             return ("" if code else ref), error
         code, listing, error = self(["ls-remote", repository, ref, f"refs/tags/{ref}^{{}}"])
         if code:
