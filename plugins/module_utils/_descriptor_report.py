@@ -30,6 +30,13 @@ def selected(host: Host, wanted: dict[str, Any]) -> list[Process]:
     return [process for process in host.processes.values() if is_chosen(process)]
 
 
+def asked_of(host: Host, process: Process, wanted: dict[str, Any]) -> int:
+    """What this process should be able to open, of all that asks for it."""
+    needs = [int(count) for name, count in wanted["needs"].items()
+             if name in (process.place.unit, process.program) or (process.place.container and is_container(host, process.place.container, name))]
+    return max([int(wanted["need"]), *needs])
+
+
 def is_container(host: Host, identifier: str, asked: str) -> bool:
     return (len(asked) >= 8 and identifier.startswith(asked)) or host.container_name(identifier) == asked
 
@@ -43,8 +50,8 @@ def report(host: Host, processes: list[Process], wanted: dict[str, Any]) -> list
             continue
         reading = process.reading
         assert reading is not None
-        asked = Need(wanted["need"], "asked of descriptor_info", "need")
-        if wanted["need"] > (reading.need.count if reading.need else 0):
+        asked = Need(asked_of(host, process, wanted), "asked of descriptor_info", "need")
+        if asked.count > (reading.need.count if reading.need else 0):
             reading = process.reading = type(reading)(reading.open, reading.soft, reading.hard, reading.links, asked)
         said = verdicts(reading, wanted["near"] / 100)
         if said or not wanted["findings_only"]:

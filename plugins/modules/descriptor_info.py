@@ -51,6 +51,10 @@ options:
     description: Descriptors that each chosen process should be able to open; what its configuration implies counts when more.
     type: int
     default: 0
+  needs:
+    description: The same by unit, program or container; the largest that a process belongs to counts.
+    type: dict
+    default: {}
   journal_since:
     description: How far back the journal is searched for EMFILE and ENFILE, as in C(journalctl --since); empty for not at all.
     type: str
@@ -145,6 +149,7 @@ def main():
             "findings_only": {"type": "bool", "default": False},
             "near": {"type": "int", "default": 80},
             "need": {"type": "int", "default": 0},
+            "needs": {"type": "dict", "default": {}},
             "journal_since": {"type": "str", "default": "-1h"},
         },
         supports_check_mode=True,

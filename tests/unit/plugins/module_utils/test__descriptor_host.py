@@ -14,7 +14,7 @@ from ansible_collections.sabakan.vps.plugins.module_utils import _descriptor_rep
 from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_host import Host
 
 ID = "0123456789abcdef" * 4
-NOTHING = {"units": [], "programs": [], "containers": [], "names": [], "all": False, "findings_only": False, "near": 80, "need": 0}
+NOTHING = {"units": [], "programs": [], "containers": [], "names": [], "all": False, "findings_only": False, "near": 80, "need": 0, "needs": {}}
 LIMITS = "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            {}  {}  files     \n"
 
 
@@ -88,6 +88,16 @@ def test_supervisord_is_named_as_the_link(made_up, wanted):
     assert (verdict["verdict"], verdict["link"]) == ("below_need", "supervisord")
     assert "minfds in /srv/s.conf" in verdict["message"]
     assert "does not run as root" in verdict["message"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "short"),
+    [({"crawler": 1025}, True), ({"crawler": 1024}, False), ({"story.service": 4096, "crawler": 10}, True), ({"": 4096, "other": 4096}, False)],
+)
+def test_the_largest_need_that_a_process_belongs_to_counts(made_up, needs, short):
+    story(made_up)
+    found = made_up.report(programs=["crawler"], needs=needs)[0]["verdicts"]
+    assert any(verdict["verdict"] == "below_need" for verdict in found) is short
 
 
 def test_a_unit_brings_all_its_processes(made_up):
