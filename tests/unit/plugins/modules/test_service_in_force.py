@@ -88,9 +88,9 @@ def host(monkeypatch, tmp_path):
 @pytest.fixture
 def run(capsys):
     def module(*units: dict[str, Any], check: bool = False, **more: Any) -> dict[str, Any]:
-        with patch_module_args({"units": list(units), "_ansible_check_mode": check, "_ansible_diff": True, **more}):
-            with pytest.raises(SystemExit):
-                service_in_force.main()
+        arguments = {"units": list(units), "_ansible_check_mode": check, "_ansible_diff": True, **more}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            service_in_force.main()
         return json.loads(capsys.readouterr().out)
 
     return module
