@@ -29,7 +29,7 @@ class Browser:
         )
         told = scratch / "DevToolsActivePort"
         port, path = await_that("Chromium listens", lambda: told.exists() and told.read_text().split(), 45)
-        self.socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None)
+        self.socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None, legacy=True)
         self.number, self.session = 0, ""
         targets = self.call("Target.getTargets")["targetInfos"]
         page = next(target["targetId"] for target in targets if target["type"] == "page")
@@ -103,7 +103,9 @@ def test_a_picture_of_the_form_shows(page, stack, tmp_path):
     text = f"With a picture {uuid.uuid4()}"
     page.evaluate(f"document.getElementById('status').value = {json.dumps(text)}; document.querySelector('#compose button').click()")
     await_that("the toot shows", lambda: text in page.toots(), 15)
-    await_that("its picture is loaded", lambda: page.evaluate("document.querySelector('#timeline li.toot img').naturalWidth") == 8, 15)
+    await_that("its picture is loaded", lambda: page.evaluate(
+        f"[...document.querySelectorAll('#timeline li.toot')].find(toot => toot.textContent.includes({json.dumps(text)})).querySelector('img').naturalWidth"
+    ) == 8, 15)
     output = ROOT / "tests" / "output"
     output.mkdir(parents=True, exist_ok=True)
     (output / "page.png").write_bytes(base64.b64decode(page.call("Page.captureScreenshot", format="png")["data"]))
