@@ -144,8 +144,7 @@ class Host:
         if not names:
             return
         text = self.run("systemctl", "show", "-p", UNIT_PROPERTIES, "--", *sorted(names))
-        for block in text.split("\n\n"):
-            shown = _service.parse_show(block)
+        for shown in _service.parse_show(text):
             if shown.get("Id"):
                 self.units[shown["Id"]] = shown
 

@@ -21,6 +21,8 @@ HARMFUL = {
     "tcp_max_tw_buckets": (lambda value: value < 4096, "connections killed in TIME_WAIT let old segments into new ones"),
     "tcp_fin_timeout": (lambda value: value < 5, "the other side's FIN does not arrive in time"),
 }
+# The kernel's own range. Who listens in there most often asked for any port, and got one of them.
+DEFAULT_RANGE = (32768, 60999)
 ALLOWED = (
     "ip_local_port_range", "tcp_fin_timeout", "tcp_keepalive_time", "tcp_keepalive_intvl", "tcp_keepalive_probes",
     "tcp_max_syn_backlog", "tcp_max_tw_buckets", "tcp_syncookies", "tcp_tw_reuse",
@@ -69,6 +71,11 @@ def taken(ports: tuple[int, int], listening: set[int], reserved: set[int]) -> li
     return sorted(port for port in listening - reserved if ports[0] <= port <= ports[1])
 
 
+def fixed(ports: list[int]) -> list[int]:
+    """Those of them that somebody chose."""
+    return [port for port in ports if not DEFAULT_RANGE[0] <= port <= DEFAULT_RANGE[1]]
+
+
 def refusals(settings: dict[str, str], listening: set[int], reserved: set[int]) -> list[str]:
     """Why these settings are not made, a sentence each."""
     found = []
@@ -83,8 +90,8 @@ def refusals(settings: dict[str, str], listening: set[int], reserved: set[int]) 
             ports = parse_range(value)
             if ports is None:
                 found.append(f"{key} = {value!r} is no range of ports")
-            elif taken(ports, listening, reserved):
-                shown = ", ".join(map(str, taken(ports, listening, reserved)))
+            elif fixed(taken(ports, listening, reserved)):
+                shown = ", ".join(map(str, fixed(taken(ports, listening, reserved))))
                 found.append(f"{key} = {value} holds ports that are listened on: {shown}; an outgoing connection may take one of"
                              " them while its service restarts. Begin above them, or reserve them in ip_local_reserved_ports")
         elif not re.fullmatch(r"\d{1,9}", value, re.ASCII):

@@ -100,7 +100,6 @@ import os
 import pwd
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _supervisor_config
 from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_host import Host
 

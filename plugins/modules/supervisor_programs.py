@@ -63,7 +63,6 @@ import time
 import xmlrpc.client
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _supervisor_state
 
 

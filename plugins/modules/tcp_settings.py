@@ -56,7 +56,6 @@ import glob
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _processes, _tcp_settings
 
 KERNEL = "/proc/sys/net/ipv4/"
@@ -108,7 +107,7 @@ def main():
         changes[path] = own
     differing = {key: value for key, value in settings.items() if read(KERNEL + key).split() != value.split()}
     if not module.check_mode:
-        for changed, (dummy, after) in changes.items():
+        for changed, (_before, after) in changes.items():
             if after or changed != path:
                 write(changed, after)
             else:
