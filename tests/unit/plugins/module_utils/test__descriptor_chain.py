@@ -48,6 +48,7 @@ def process(soft=1024, hard=524288):
         ([kernel(), systemd(), unit(), container(1024, 1024), process()], 4096, "container"),
         ([kernel(), systemd(), unit(), container(65536, 65536), process()], 4096, "process"),
         ([kernel(), systemd(-1), unit(-1, -1), process()], 4096, "process"),
+        ([kernel(), Link("systemd", "PID 1", 2000, 2000, "", can_raise=True), unit(), process()], 4096, "unit"),
         ([kernel(), systemd(), process()], 4096, "process"),
     ],
 )

@@ -111,6 +111,15 @@ def test_minfds_that_was_chosen_is_no_accident(made_up):
     assert made_up.report(programs=["crawler"])[0]["verdicts"] == []
 
 
+@pytest.mark.parametrize(
+    ("text", "verdicts"), [("", ["inherited"]), ("[Service]\nLimitNOFILE=1024:524288\n", []), ("[Service]\nLimitNOFILE=\n", ["inherited"])]
+)
+def test_a_soft_limit_that_the_unit_asks_for_is_no_accident(made_up, text, verdicts):
+    made_up.unit("x.service", text=text)
+    made_up.process(20, "x", 1, cgroup="/system.slice/x.service")
+    assert [found["verdict"] for found in made_up.report(units=["x.service"])[0]["verdicts"]] == verdicts
+
+
 def test_a_unit_above_the_machines_hard_limit_is_caught(made_up):
     made_up.write("/proc/1/limits", LIMITS.format(20000, 20000))
     made_up.unit("redis.service", 65536, 65536, "[Service]\nLimitNOFILE=65536\n")

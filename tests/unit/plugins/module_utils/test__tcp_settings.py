@@ -41,13 +41,13 @@ def test_dead_settings_are_taken_out_and_nothing_else():
     ],
 )
 def test_what_does_harm_is_refused(settings, says):
-    (refusal,) = _tcp_settings.refusals(settings, {22, 5432, 6379, 8080}, {8080})
+    (refusal,) = _tcp_settings.refusals(settings, {22, 5432, 6379, 8080, 40000}, {8080})
     assert says in refusal
 
 
 def test_what_is_asked_and_harmless_is_set():
     settings = {"tcp_fin_timeout": "30", "tcp_syncookies": "1", "tcp_tw_reuse": "2", "ip_local_port_range": "32768 60999"}
-    assert _tcp_settings.refusals(settings, {22, 5432}, set()) == []
+    assert _tcp_settings.refusals(settings, {22, 5432, 40000}, set()) == []
     assert "net.ipv4.tcp_fin_timeout = 30\n" in _tcp_settings.render(settings)
 
 
