@@ -14,6 +14,7 @@ LINTERS: dict[str, list[str]] = {
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
     "changelog": ["antsibull-changelog", "lint"],
+    "readmes": ["python", "tools/readmes.py", "--check"],
     "documentation": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."],
 }
 PARTS = ("lint", "sanity", "unit", "molecule")
