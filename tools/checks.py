@@ -68,7 +68,7 @@ def _jobs(debian: str, wanted: list[str]) -> list[Job]:
         needs = [f"image {other}" for other in releases[:releases.index(release)]]
         jobs.append(Job(f"image {release}", lambda release=release: images.ensure(release), needs, counted=False))
     if "cluster" in chosen:
-        jobs.append(Job("browser", _browser, ["image 12"], counted=False))
+        jobs.append(Job("browser", _browser, counted=False))
     scenario_jobs = [
         Job(name, lambda name=name: _scenario(name, debian),
             [f"image {release}" for release in _releases(name, debian)] + (["browser"] if name == "cluster" else []))
