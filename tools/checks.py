@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from tools import engine, environment, fleet, images
 from tools.ground import ROOT, Failure, answers, run
 from tools.jobs import Job, run_all
