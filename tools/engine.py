@@ -24,6 +24,7 @@ FILES = {
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
 }
+INSTANCES = 1024
 _updated = False
 
 
@@ -71,9 +72,20 @@ def ensure_packages() -> None:
         raise Failure(f"not found after installing {' '.join(missing)}: {' '.join(still)}", "install them by hand")
 
 
+def ensure_instances() -> None:
+    """Each systemd takes about five inotify instances of the kernel's 128 for a user; without them it does not boot."""
+    path = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(path.read_text()) < INSTANCES:
+        try:
+            path.write_text(f"{INSTANCES}\n")
+        except OSError as error:
+            raise Failure(f"fs.inotify.max_user_instances cannot be raised to {INSTANCES}: {error}", f"sysctl -w fs.inotify.max_user_instances={INSTANCES}") from error
+
+
 def ensure() -> None:
     """A Docker engine that answers: the one that is there, systemd's, or one started here."""
     ensure_packages()
+    ensure_instances()
     if answers(["docker", "info"]):
         return
     log = LOGS / "dockerd.log"

@@ -49,6 +49,14 @@ def _variables(name: str, debian: str, path: Path) -> dict[str, Any]:
         "stack_release": {"repository": "file:///srv/git/mastodon.git", "ref": REFERENCE, "version": "4.5"},
         "mastodon_git_config": {"safe.directory": "/srv/git/mastodon.git"},
         "mastodon_bundle_config": {"path.system": "true"},
+        # A container sees the memory and the disk of the whole machine.
+        "postgresql_shared_buffers": 128,
+        "postgresql_effective_cache_size": 512,
+        "postgresql_max_slot_wal_keep_size": 1024,
+        "redis_maxmemory": 256,
+        "media_proxy_cache_size": 256,
+        # So that a browser may open the demo by its address.
+        "mastodon_environment": {"ALTERNATE_DOMAINS": "{{ (stack_frontends + ['localhost']) | join(',') }}"},
     }
 
 

@@ -53,7 +53,7 @@ def _base(debian: str, scratch: Path) -> str:
         archive = scratch / f"{debian}.tar"
         run(
             ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages('packages-bare.txt'))}",
-             '--aptopt=Apt::Install-Recommends "false"',
+             '--aptopt=Apt::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
              *[f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in NO_DOCUMENTS],
              SUITES[debian], archive, *[uri for uri in [_mirror()] if uri]],
             log=f"base-{debian}", label=f"Making a minimal Debian {debian} (half a minute)",

@@ -1,0 +1,120 @@
+#!/usr/bin/python
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mastodon_migrations_info
+short_description: Tell which migrations of a Mastodon release wait, without starting Rails
+version_added: 0.1.0
+description:
+  - Compares the release's migration files with the table C(schema_migrations) by one query of psql.
+  - Changes nothing. In check mode a database that cannot be reached yet is one of which nothing is known.
+options:
+  release: {description: Directory of the release., type: path, required: true}
+  host: {description: Address of the PostgreSQL primary., type: str, required: true}
+  port: {description: Its port., type: int, default: 5432}
+  database: {description: Name of the database., type: str, required: true}
+  user: {description: Name of its owner., type: str, required: true}
+  password: {description: The owner's password., type: str, required: true}
+extends_documentation_fragment:
+  - sabakan.vps.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+requirements: [psql on the host]
+author: [sabakan.vps contributors (@sabakan)]
+"""
+
+EXAMPLES = r"""
+- name: Which migrations wait
+  sabakan.vps.mastodon_migrations_info:
+    release: /home/mastodon/current
+    host: 10.91.0.21
+    database: mastodon_production
+    user: mastodon
+    password: "{{ password }}"
+"""
+
+RETURN = r"""
+state:
+  description:
+    - C(empty); C(initialising), when the schema's load or the seeds were interrupted; C(ready); C(foreign), when there
+      are tables but no migrations; C(unknown).
+  type: str
+  returned: success
+loaded: {description: Whether any migration is recorded., type: bool, returned: success}
+pre: {description: Versions that wait and belong before the new code., type: list, elements: str, returned: success}
+post: {description: Versions that wait and belong after it., type: list, elements: str, returned: success}
+server_version: {description: server_version_num of PostgreSQL., type: int, returned: success}
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sabakan.vps.plugins.module_utils import _release
+
+# One row a fact; the second query runs only where the table exists.
+QUERY = r"""
+SELECT 'tables ' || count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public';
+SELECT 'server ' || current_setting('server_version_num');
+SELECT 'comment ' || shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database();
+SELECT to_regclass('public.schema_migrations') IS NOT NULL AS there \gset
+\if :there
+SELECT 'version ' || version FROM public.schema_migrations;
+\endif
+"""
+
+
+def files(path):
+    return os.listdir(path) if os.path.isdir(path) else []
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "release": {"type": "path", "required": True},
+            "host": {"type": "str", "required": True},
+            "port": {"type": "int", "default": 5432},
+            "database": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    asked = module.params
+    psql = module.get_bin_path("psql")
+    unknown = {"state": "unknown", "loaded": False, "pre": [], "post": [], "server_version": 0}
+    if not psql and module.check_mode:
+        module.exit_json(**unknown)
+    code, text, error = module.run_command(
+        [psql or "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", asked["host"], "-p", str(asked["port"]),
+         "-U", asked["user"], "-d", asked["database"]],
+        data=QUERY, environ_update={"PGPASSWORD": asked["password"], "PGCONNECT_TIMEOUT": "10"},
+    )
+    if code and module.check_mode:
+        module.exit_json(**unknown)
+    if code:
+        module.fail_json(msg=(
+            f"PostgreSQL at {asked['host']}:{asked['port']}, database {asked['database']}, cannot be read as"
+            f" {asked['user']}: {error.strip()}"
+        ))
+    rows = [line.split(" ", 1) for line in text.splitlines() if " " in line]
+    applied = {value for key, value in rows if key == "version"}
+    first = {key: value for key, value in rows if key != "version"}
+    pre = _release.migration_versions(files(os.path.join(asked["release"], "db/migrate")))
+    post = _release.migration_versions(files(os.path.join(asked["release"], "db/post_migrate")))
+    module.exit_json(
+        state=_release.database_state(int(first.get("tables", 0)), applied, first.get("comment", "")),
+        loaded=bool(applied), pre=sorted(pre - applied), post=sorted(post - applied),
+        server_version=int(first.get("server", 0)),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mastodon_release_info
+short_description: Resolve a Mastodon ref and tell how far its release is on this host
+version_added: 0.1.0
+description:
+  - Asks the repository for the commit of a tag, a branch or a full commit identifier, and looks at what is in
+    C(releases/). Changes nothing; needs neither the user nor the directories to be there.
+  - A ref that the repository does not have is an error. Where git is not installed yet, the commit stays empty.
+options:
+  repository: {description: URL of the git repository., type: str, required: true}
+  ref: {description: "Tag, branch, or commit (40 hexadecimal digits).", type: str, required: true}
+  version: {description: The version that the release is declared to be., type: str, required: true}
+  home: {description: Directory that holds C(releases/) and C(current)., type: path, required: true}
+  user: {description: "Owner of C(home), as whom git runs if it exists.", type: str, required: true}
+  git_config:
+    description: Git settings by name, such as C(url.https://mirror/.insteadOf).
+    type: dict
+    default: {}
+  bundle_config: {description: "Bundler's settings, a part of what a finished build is known by.", type: dict, default: {}}
+  path: {description: Search path for the Ruby in use., type: str, default: /usr/local/bin:/usr/bin:/bin}
+  keep: {description: Releases to keep., type: int, default: 3}
+extends_documentation_fragment:
+  - sabakan.vps.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+author: [sabakan.vps contributors (@sabakan)]
+"""
+
+EXAMPLES = r"""
+- name: Resolve the release
+  sabakan.vps.mastodon_release_info:
+    repository: https://github.com/mastodon/mastodon.git
+    ref: v4.5.15
+    version: "4.5"
+    home: /home/mastodon
+    user: mastodon
+"""
+
+RETURN = r"""
+commit: {description: The commit; empty where git is not installed., type: str, returned: success}
+digest: {description: What a finished build of it is known by on this host., type: str, returned: success}
+present: {description: Its files are there., type: bool, returned: success}
+complete: {description: It is built to the end., type: bool, returned: success}
+current: {description: The release that C(current) names., type: str, returned: success}
+version: {description: The version that its files tell., type: str, returned: success}
+problems: {description: How its files are not what was declared., type: list, elements: str, returned: success}
+removable: {description: Paths of releases to remove., type: list, elements: str, returned: success}
+"""
+
+import glob
+import os
+import pwd
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sabakan.vps.plugins.module_utils import _release
+
+MARKER = ".sabakan-complete"
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+class Git:
+    """Git with the settings of this role alone; the settings reach a file:// repository's own process too."""
+
+    def __init__(self, module, directory):
+        self.module, self.git, self.directory = module, module.get_bin_path("git"), directory
+        self.prefix = []
+        self.environ = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.path.join(directory, "gitconfig")}
+        try:
+            owner = pwd.getpwnam(module.params["user"])
+        except KeyError:
+            owner = None
+        if owner and os.geteuid() == 0:
+            os.chown(directory, owner.pw_uid, owner.pw_gid)
+            self.prefix = ["runuser", "-u", owner.pw_name, "--"]
+            self.environ["HOME"] = owner.pw_dir
+        for name, value in module.params["git_config"].items():
+            for single in value if isinstance(value, list) else [value]:
+                self(["config", "--file", self.environ["GIT_CONFIG_GLOBAL"], "--add", name, str(single)])
+
+    def __call__(self, words):
+        return self.module.run_command([*self.prefix, self.git, *words], environ_update=self.environ, cwd=self.directory)
+
+    def resolve(self, repository, ref):
+        """The commit; a commit identifier is fetched, alone and without its files, to see that it is there."""
+        if _release.COMMIT.fullmatch(ref):
+            probe = os.path.join(self.directory, "probe.git")
+            self(["init", "--quiet", "--bare", probe])
+            code, error = self(["-C", probe, "fetch", "--quiet", "--depth=1", "--filter=tree:0", repository, ref])[::2]
+            return ("" if code else ref), error
+        code, listing, error = self(["ls-remote", repository, ref, f"refs/tags/{ref}^{{}}"])
+        if code:
+            self.module.fail_json(msg=f"the git repository {repository} cannot be read: {error.strip()}")
+        return _release.commit_of(listing, ref), error
+
+
+def in_use(home):
+    """Releases that a process runs in, or that `current` names."""
+    used = {os.path.basename(os.path.realpath(os.path.join(home, "current")))}
+    for link in glob.glob("/proc/[0-9]*/cwd"):
+        try:
+            parts = os.path.relpath(os.readlink(link), os.path.join(home, "releases")).split("/")
+        except OSError:
+            continue
+        used.add(parts[0])
+    return used
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "repository": {"type": "str", "required": True},
+            "ref": {"type": "str", "required": True},
+            "version": {"type": "str", "required": True},
+            "home": {"type": "path", "required": True},
+            "user": {"type": "str", "required": True},
+            "git_config": {"type": "dict", "default": {}},
+            "bundle_config": {"type": "dict", "default": {}},
+            "path": {"type": "str", "default": "/usr/local/bin:/usr/bin:/bin"},
+            "keep": {"type": "int", "default": 3},
+        },
+        supports_check_mode=True,
+    )
+    asked, home = module.params, module.params["home"]
+    commit = ""
+    if module.get_bin_path("git"):
+        with tempfile.TemporaryDirectory(prefix="sabakan-git-", ignore_cleanup_errors=True) as directory:
+            commit, error = Git(module, directory).resolve(asked["repository"], asked["ref"])
+        if not commit:
+            module.fail_json(msg=(
+                f"mastodon_ref {asked['ref']!r} is neither a tag, a branch nor a whole commit identifier (40 digits) of"
+                f" {asked['repository']}; nothing was changed. {error.strip()}"
+            ))
+    runtime = ""
+    ruby = next((p for p in (os.path.join(d, "ruby") for d in asked["path"].split(":")) if os.access(p, os.X_OK)), None)
+    if ruby:
+        script = "print RUBY_ENGINE, RUBY_VERSION, RUBY_PLATFORM, RbConfig::CONFIG['ruby_version']"
+        runtime = module.run_command([ruby, "-e", script], environ_update={"HOME": home, "PATH": asked["path"]})[1]
+    digest = _release.digest_of(commit, asked["bundle_config"], runtime)
+    releases, root = {}, os.path.join(home, "releases")
+    for name in os.listdir(root) if os.path.isdir(root) else []:
+        marker = os.path.join(root, name, MARKER)
+        releases[name] = os.stat(marker).st_mtime if os.path.exists(marker) else 0.0
+    target = os.path.join(root, commit) if commit else ""
+    version = _release.version_of(read(os.path.join(target, "lib/mastodon/version.rb"))) if target else ""
+    present = commit in releases and bool(version)
+    queues = _release.queues_in(read(os.path.join(target, "config/sidekiq.yml"))) if present else []
+    removable = _release.removable(releases, asked["keep"], commit, in_use(home)) if commit else []
+    module.exit_json(
+        commit=commit, digest=digest, present=present, version=version,
+        complete=bool(commit and runtime) and read(os.path.join(target, MARKER)).strip() == digest,
+        current=os.path.basename(os.readlink(os.path.join(home, "current"))) if os.path.islink(os.path.join(home, "current")) else "",
+        problems=_release.problems_of(version, queues, asked["version"]) if present else [],
+        removable=[os.path.join(root, name) for name in removable],
+    )
+
+
+if __name__ == "__main__":
+    main()
