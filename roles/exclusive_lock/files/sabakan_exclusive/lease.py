@@ -11,6 +11,7 @@ up first. A holder that was paused and wakes late is refused by its token, where
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,7 +161,5 @@ class Lease:
     def release(self) -> None:
         """The token stays in the object, so that it never goes back."""
         if not self.lost:
-            try:
+            with contextlib.suppress(Conflict, Unavailable):
                 self.store.replace(self.etag, {**self.record, "released": True})
-            except (Conflict, Unavailable):
-                pass

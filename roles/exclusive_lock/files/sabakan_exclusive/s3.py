@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -97,10 +98,8 @@ class Store:
     def probe(self) -> None:
         """Raises Unsuitable if the store writes what a condition forbids: some take the headers and ignore them."""
         suffix = ".probe"
-        try:
+        with contextlib.suppress(Conflict):
             self._write({}, {"If-None-Match": "*"}, suffix)
-        except Conflict:
-            pass
         for headers in ({"If-None-Match": "*"}, {"If-Match": '"00000000000000000000000000000000"'}):
             try:
                 self._write({}, headers, suffix)

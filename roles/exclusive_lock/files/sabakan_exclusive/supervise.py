@@ -13,6 +13,7 @@ descendants, and whichever of the two survives the other ends them before it let
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -25,7 +26,11 @@ from typing import NoReturn
 from sabakan_exclusive.lock import now
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+# The real-time ones too: some images are stopped by one of them.
+FORWARDED = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)
 DEADLINES = struct.Struct("dd")
 NEVER = float("inf")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -65,10 +70,8 @@ def children() -> Iterator[int]:
 
 
 def signal_quietly(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _reap() -> Iterator[tuple[int, int]]:
@@ -158,10 +161,8 @@ class Supervisor:
         os.close(reader)
 
     def deadlines(self, terminate_at: float, kill_at: float) -> None:
-        try:
+        with contextlib.suppress(BrokenPipeError):
             os.write(self.lifeline, DEADLINES.pack(terminate_at, kill_at))
-        except BrokenPipeError:
-            pass
 
     def run(self, tick: Callable[[], float]) -> int:
         """Until nothing of the command is left; tick() is called when due and says in how many seconds again."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import subprocess
@@ -107,9 +108,7 @@ def wrapped() -> Iterator[Wrapped]:
         made = Wrapped(Path(directory))
         yield made
         for pid in made.alive():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
-            except ProcessLookupError:
-                pass
         for process in made.started:
             process.communicate(timeout=10)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """The lease's decisions on clocks of the test's own: no wall clock, no sleep."""
+
+from __future__ import annotations
 
 import itertools
 from typing import Any

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from sabakan_exclusive.places import Mount, parse_mountinfo, refusal
 

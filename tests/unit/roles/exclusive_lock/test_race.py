@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 """Fifty starters for one lock, many rounds: exactly one of them runs."""
+
+from __future__ import annotations
 
 import multiprocessing
 import os

@@ -64,7 +64,7 @@ def test_a_bounded_wait_ends(wrapped: Wrapped) -> None:
     assert time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGRTMIN + 3])
 def test_signals_reach_the_command(wrapped: Wrapped, number: int) -> None:
     process = wrapped.start("sh", "-c", f"trap 'exit 42' {number}; touch {wrapped.data}/ready; while :; do sleep 0.05; done")
     until((wrapped.data / "ready").exists)

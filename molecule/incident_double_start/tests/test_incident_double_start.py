@@ -1,0 +1,113 @@
+"""Two containers on one data directory: the outage, then what stops it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from .conftest import Place, Server, docker, guard, until
+
+ROWS = 2000
+
+
+def fill(server: Server, name: str) -> None:
+    server.sql(f"insert into t select '{name}', g from generate_series(1, {ROWS}) g")
+
+
+def test_without_the_guard_the_second_starts_and_committed_rows_are_lost(place: Place) -> None:
+    first = place.running("a", None)
+    first.sql("create table t (who text, n int)")
+    first.sql("checkpoint")
+    second = place.running("b", None)
+    assert first.answers(), "the first is still running"
+    assert place.most == 2
+    assert "ready to accept connections" in second.log()
+    # Each commits its own rows into what it believes to be the next free pages, in data and in WAL.
+    fill(first, "a")
+    fill(second, "b")
+    for server in (first, second):
+        server.sql("checkpoint", check=False)
+    docker("kill", first.name, second.name)
+    third = place.start("c", None)
+    until(lambda: third.answers() or third.state("Running") == "false")
+    kept = third.sql("select count(*) from t", check=False)
+    print(f"committed {2 * ROWS} rows, {kept or 'no server'} left")
+    assert not kept.isdecimal() or int(kept) < 2 * ROWS
+
+
+def test_the_second_refuses_and_says_who_holds_it(place: Place) -> None:
+    first = place.running("a", guard())
+    second = place.start("b", guard())
+    assert second.end() == 75
+    said = second.log()
+    identifier = docker("inspect", "-f", "{{.Id}}", first.name)[:12]
+    assert f"container {identifier} on host rdb-01 (this machine), PID 1 in its own name space, since 20" in said
+    assert first.answers()
+    assert place.most == 1
+
+
+KILLS = {
+    "the wrapper": lambda server: os.kill(server.pid(0), signal.SIGKILL),
+    "the keeper": lambda server: os.kill(server.pid(1), signal.SIGKILL),
+    "the postmaster": lambda server: os.kill(server.pid(2), signal.SIGKILL),
+    "the container": lambda server: docker("kill", server.name),
+}
+
+
+@pytest.mark.parametrize("victim", KILLS)
+def test_after_a_kill_the_waiting_one_starts_by_itself_and_nothing_is_lost(place: Place, victim: str) -> None:
+    first = place.running("a", guard())
+    first.sql("create table t (who text, n int)")
+    fill(first, "a")
+    # A backend at work when the blow comes.
+    subprocess.Popen(["docker", "exec", first.name, "psql", "-qh", "/tmp", "-d", "postgres", "-c", "select pg_sleep(300)"],
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    second = place.start("b", guard("--wait", "40"))
+    KILLS[victim](first)
+    until(second.answers)
+    fill(second, "b")
+    assert second.sql("select count(*) from t") == str(2 * ROWS)
+    assert place.most == 1
+
+
+def test_an_oom_kill_in_the_cgroup_lets_nobody_else_in(place: Place) -> None:
+    first = place.running("a", guard(), "--memory", "200m", "--memory-swap", "200m")
+    first.sql("select length(repeat('x', 300000000))", check=False)
+    until(lambda: "terminated by signal 9" in first.log())
+    assert place.start("b", guard()).end() == 75
+    until(first.answers)
+    assert place.most == 1
+
+
+def test_a_paused_holder_keeps_the_lock(place: Place) -> None:
+    first = place.running("a", guard())
+    docker("pause", first.name)
+    assert place.start("b", guard()).end() == 75
+    docker("unpause", first.name)
+    assert first.answers()
+    assert place.most == 1
+
+
+def test_a_stop_that_takes_long_keeps_the_lock_until_its_end(place: Place) -> None:
+    first = place.running("a", guard(), "--stop-signal", "SIGTERM")
+    # A smart shutdown waits for its clients: the old one is Terminating when the next one comes.
+    client = subprocess.Popen(["docker", "exec", first.name, "psql", "-qh", "/tmp", "-d", "postgres", "-c", "select pg_sleep(8)"],
+                              stdout=subprocess.DEVNULL)
+    until(lambda: first.sql("select count(*) from pg_stat_activity where query like '%pg_sleep(8)%' and pid <> pg_backend_pid()") == "1")
+    stopping = subprocess.Popen(["docker", "stop", "-t", "60", first.name], stdout=subprocess.DEVNULL)
+    until(lambda: "smart shutdown" in first.log())
+    assert place.start("b", guard()).end() == 75
+    place_for_next = place.start("c", guard("--wait", "40"))
+    until(place_for_next.answers)
+    assert first.state("ExitCode") == "0", "it was given its time"
+    assert (client.wait(30), stopping.wait(30)) == (0, 0)
+    assert place.most == 1
+
+
+def test_the_lock_in_a_place_private_to_each_container_is_refused(place: Place) -> None:
+    server = place.start("a", ["python3", "/opt/sabakan_exclusive", "/private", "--"], "--tmpfs", "/private:uid=0,mode=1777")
+    assert server.end() == 78
+    assert "tmpfs at /private is memory, private to one container" in server.log()
