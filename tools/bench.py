@@ -19,7 +19,7 @@ WRK = ["wrk", "-t1", "-c32", "-d15s", "--latency", "-H", f"Host: {demo.DOMAIN}",
 
 def unit(path: Path) -> float:
     """Seconds of one no-op task over all hosts: the median of six; the first, which opens connections, is left out."""
-    figures = path / "noop.json"
+    figures = path.parent / "noop.json"
     fleet.playbook(str(ROOT / "molecule" / "resources" / "noop.yml"), path, statistics=figures)
     return statistics.median(task["seconds"] for task in json.loads(figures.read_text())["tasks"][1:])
 
@@ -48,9 +48,9 @@ def measure(debian: str) -> dict[str, Any]:
     path = fleet.inventory("bench", debian)
     fleet.down(path)
     try:
-        first = demo.provision(path, path / "first.json")
+        first = demo.provision(path, path.parent / "first.json")
         one = unit(path)
-        second = demo.provision(path, path / "second.json")
+        second = demo.provision(path, path.parent / "second.json")
         say(f"Posting {POSTS} toots, {RATE:.0f} a second")
         demo.toot(path, 20, 10)  # warm
         streams = demo.toot(path, POSTS, RATE, strict=False)

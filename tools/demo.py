@@ -42,7 +42,7 @@ def probe_all(path: Path) -> dict[str, dict[str, Any]]:
 
 def authority(path: Path) -> Path:
     """The stack's own certificate authority as a file, for clients on this machine."""
-    target = path / "ca.pem"
+    target = path.parent / "ca.pem"
     shown = subprocess.run(
         ["ansible", "-i", str(fleet.FRIENDS_CAFE), "-i", str(path), "localhost", "-m", "ansible.builtin.copy",
          "-a", f"content='{{{{ stack_secrets.ca_certificate }}}}' dest={target} mode=0644", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}"],
@@ -70,7 +70,7 @@ def toot(path: Path, posts: int = 1, rate: float = 1.0, *, strict: bool = True) 
 
 def provision(path: Path, statistics: Path | None = None) -> dict[str, Any]:
     """Hosts, secrets and site.yml; the statistics of site.yml."""
-    statistics = statistics or path / "site.json"
+    statistics = statistics or path.parent / "site.json"
     fleet.up(path)
     fleet.playbook("sabakan.vps.secrets", path)
     fleet.playbook("sabakan.vps.site", path, statistics=statistics)
@@ -104,7 +104,7 @@ def up(debian: str) -> int:
     if (CACHE / "fleets" / f"demo-{other}" / "up").exists() and answers(["docker", "network", "inspect", "sabakan-demo"]):
         raise Failure(f"the demo is up on Debian {other}", f"./sabakan --debian {other} demo --down")
     path = prepare(debian)
-    (path / "up").touch()
+    (path.parent / "up").touch()
     done = provision(path)
     say("Posting a toot through front-01")
     times = toot(path)
@@ -123,9 +123,9 @@ def up(debian: str) -> int:
 def down(debian: str) -> int:
     environment.ensure()
     for release in images.SUITES:
-        path = CACHE / "fleets" / f"demo-{release}"
-        if (path / "up").exists() or release == debian:
+        up_mark = CACHE / "fleets" / f"demo-{release}" / "up"
+        if up_mark.exists() or release == debian:
             fleet.down(fleet.inventory("demo", release))
-            (path / "up").unlink(missing_ok=True)
+            up_mark.unlink(missing_ok=True)
     say("The demo's hosts are gone; its images and secrets stay for the next time")
     return 0

@@ -61,10 +61,13 @@ def _variables(name: str, debian: str, path: Path) -> dict[str, Any]:
 
 
 def inventory(name: str, debian: str) -> Path:
-    """Writes the fleet's own inventory (connection, images, release); its secrets stay from run to run."""
+    """Writes the fleet's own inventory (connection, images, release); its secrets stay from run to run.
+
+    What is no inventory (figures, the authority's certificate) goes beside it: Ansible reads every file within.
+    """
     import json
 
-    path = CACHE / "fleets" / f"{name}-{debian}"
+    path = CACHE / "fleets" / f"{name}-{debian}" / "inventory"
     (path / "group_vars" / "all").mkdir(parents=True, exist_ok=True, mode=0o700)
     (path / "hosts.json").write_text('{"all": {}}\n')
     # JSON is YAML; templates in it are for Ansible.
@@ -80,7 +83,7 @@ def repository() -> None:
 def playbook(playbook_path: str, fleet: Path, *words: str, inventory_path: Path = FRIENDS_CAFE, statistics: Path | None = None) -> None:
     """Runs a playbook over an inventory and its fleet; progress a line a task, errors with host and message."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{fleet.name}-{Path(playbook_path).stem}.log"
+    log = LOGS / f"{fleet.parent.name}-{Path(playbook_path).stem}.log"
     command = ["ansible-playbook", "-i", str(inventory_path), "-i", str(fleet), playbook_path, *words]
     environment = {
         **os.environ,

@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 
-OURS = re.compile(r"^(puma|mastodon|postgresql@|pgbouncer|redis|swift|haproxy|nginx|hitch)[\w@.\\-]*\.service$")
+OURS = re.compile(r"^(puma|mastodon|postgresql@|pgbouncer|redis|swift|haproxy|nginx|object-storage-tls)[\w@.\\-]*\.service$")
 
 
 def read(path):

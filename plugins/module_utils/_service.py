@@ -8,9 +8,11 @@ Nothing here touches the system; M(sabakan.vps.service_in_force) reads and acts.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.sabakan.vps.plugins.module_utils import _sockets
 
 # /proc/PID/limits, from linux/fs/proc/base.c; the keys are those of systemd's Limit* settings in lower case.
 LIMIT_NAMES = {
@@ -22,6 +24,11 @@ LIMIT_NAMES = {
     "as": "Max address space",
 }
 UNLIMITED = -1
+CAP_SYS_RESOURCE = 1 << 24
+
+# UnitFileState, see systemctl(1). ELSEWHERE: another unit or a generator decides, `enable` and `disable` have nothing to do.
+STARTS_AT_BOOT = frozenset({"enabled", "alias"})
+ELSEWHERE = frozenset({"static", "indirect", "generated", "transient"})
 DROP_IN = "/etc/systemd/system/{unit}.d/50-sabakan-limits.conf"
 
 
@@ -33,24 +40,40 @@ class Wanted:
     enabled: bool | None
     restart_digest: str
     reload_digest: str
-    restart_newest: float = 0.0  # epoch seconds of the newest file in restart_on
+    unit_digest: str = ""  # of the unit file and its drop-ins, without the one of the limits
+    restart_newest: float = 0.0  # epoch seconds of the newest file in restart_on, and of the unit's own
     reload_newest: float = 0.0
     working_directory: str | None = None  # resolved path
     limits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class Process:
+    """A process of a unit. `limits` is {name: (soft, hard)}."""
+
+    pid: int
+    command: str
+    limits: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Running:
-    """What is there. `limits` holds (PID, command, name, soft, hard) of every process of the unit."""
+    """What is there."""
 
     loaded: bool
     active: bool
-    enabled: bool
+    unit_file_state: str
     needs_daemon_reload: bool
     invocation: str
     started_at: float  # epoch seconds, 0 when not running
+    can_reload: bool = True
+    main_pid: int = 0
     working_directory: str | None = None
-    limits: tuple[tuple[int, str, str, int, int], ...] = ()
+    processes: tuple[Process, ...] = ()
+
+    @property
+    def enabled(self) -> bool:
+        return self.unit_file_state in STARTS_AT_BOOT | ELSEWHERE
 
 
 @dataclass(frozen=True)
@@ -74,9 +97,10 @@ def render_limits(limits: dict[str, int]) -> str:
     return "\n".join(["# Written by sabakan.vps.service_in_force.", "[Service]", *lines, ""])
 
 
-def parse_show(text: str) -> dict[str, str]:
-    """`systemctl show` output to a mapping; lines without `=` belong to nothing and are dropped."""
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+def parse_show(text: str) -> list[dict[str, str]]:
+    """`systemctl show A B` output to a mapping for each unit; lines without `=` belong to nothing and are dropped."""
+    blocks = [block for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
+    return [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
 
 
 def parse_limits(text: str) -> dict[str, tuple[int, int]]:
@@ -84,78 +108,124 @@ def parse_limits(text: str) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for name, title in LIMIT_NAMES.items():
         match = re.search(rf"^{re.escape(title)}\s+(\S+)\s+(\S+)", text, re.MULTILINE)
-        if match and all(value == "unlimited" or value.isdigit() for value in match.groups()):
+        if match and all(value == "unlimited" or value.isdecimal() for value in match.groups()):
             soft, hard = (UNLIMITED if value == "unlimited" else int(value) for value in match.groups())
             found[name] = (soft, hard)
     return found
 
 
-def belongs_to(cgroup_text: str, unit: str) -> bool:
-    """Whether /proc/PID/cgroup names the unit in any hierarchy (v1, v2, nested containers alike)."""
-    escaped = unit.replace("\\", "\\\\")
-    return any(unit in line.split(":", 2)[-1].split("/") or escaped in line.split("/") for line in cgroup_text.splitlines())
+def belongs_to(cgroup_text: str, control_group: str) -> bool:
+    """Whether /proc/PID/cgroup is in the unit's ControlGroup or below it, in any hierarchy (v1, hybrid, v2).
+
+    The whole path counts: a container on this host may run a unit of the same name.
+    """
+    paths = (line.split(":", 2)[-1] for line in cgroup_text.splitlines())
+    return bool(control_group.strip("/")) and any(
+        path == control_group or path.startswith(control_group + "/") for path in paths
+    )
 
 
-def _hex_address(text: str) -> str:
-    host, port = text.split(":")
-    raw = b"".join(bytes.fromhex(host[i:i + 8])[::-1] for i in range(0, len(host), 8))
-    address = ipaddress.ip_address(raw)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return f"{mapped or address}:{int(port, 16)}"
+def parse_parent(text: str) -> int:
+    """The parent's PID of /proc/PID/stat; 0 when it cannot be read. The command may hold anything, brackets too."""
+    columns = text.rpartition(")")[2].split()
+    return int(columns[1]) if len(columns) > 1 and columns[1].isdecimal() and columns[1].isascii() else 0
 
 
-def parse_listening(text: str) -> dict[str, str]:
-    """/proc/net/tcp or tcp6 to {inode: address:port} of the listening sockets; malformed lines are skipped."""
-    found: dict[str, str] = {}
-    for line in text.splitlines()[1:]:
-        columns = line.split()
-        if len(columns) > 9 and columns[3] == "0A":
-            try:
-                found[columns[9]] = _hex_address(columns[1])
-            except ValueError:
-                continue
+def offspring(main: int, parents: dict[int, int]) -> set[int]:
+    """The main process and all that descend from it."""
+    found = {main}
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        if not more:
+            return found
+        found |= more
+
+
+def ceiling(nr_open: str, limits_of_systemd: str, status_of_systemd: str) -> tuple[int, str]:
+    """(the highest LimitNOFILE that systemd can give, 0 when unknown; what sets it). Above it, systemd clamps in silence."""
+    try:
+        most = int(nr_open)
+    except ValueError:
+        return 0, ""
+    hard = parse_limits(limits_of_systemd).get("nofile", (0, 0))[1]
+    capabilities = re.search(r"^CapEff:\s+([0-9a-fA-F]+)$", status_of_systemd, re.MULTILINE)
+    if capabilities and not int(capabilities.group(1), 16) & CAP_SYS_RESOURCE and 0 < hard < most:
+        return hard, "systemd's own hard limit, which it may not raise here (no CAP_SYS_RESOURCE)"
+    return most, "the kernel's fs.nr_open"
+
+
+def refusals(unit: dict[str, Any], shown: dict[str, str], most: int, why: str) -> list[str]:
+    """What can never work, told before anything changes."""
+    name, limits = unit["name"], unit["limits"] or {}
+    found = [f"listens_on: {text}" for text in map(_sockets.why_not_an_endpoint, unit["listens_on"]) if text]
+    if limits and not name.endswith(".service"):
+        found.append("limits belong to services")
+    if most and limits.get("nofile", 0) > most:
+        found.append(f"nofile {limits['nofile']} is above {most}, {why}")
+    if limits.get("nofile", 1) < 1:
+        found.append(f"nofile {limits['nofile']} is no number of files; descriptors cannot be unlimited")
+    state = shown.get("LoadState", "")
+    if state == "masked":
+        found.append(f"is masked; `systemctl unmask {name}` if it is to run")
+    elif state not in ("loaded", "merged", "not-found", "stub", ""):
+        found.append(f"systemd cannot load it: {shown.get('LoadError') or state}")
+    if shown.get("Type") == "oneshot" and shown.get("RemainAfterExit") == "no":
+        found.append("is a oneshot that does not remain, so that it never runs with anything")
     return found
 
 
-def is_listening(wanted: str, listening: set[str]) -> bool:
-    """Whether `address:port` is served, by itself or by a wildcard of its family or of both."""
-    host, dummy, port = wanted.rpartition(":")
-    address = ipaddress.ip_address(host.strip("[]"))
-    return bool(listening & {f"{address}:{port}", f"0.0.0.0:{port}", f":::{port}", f"::{port}"})
-
-
-def limit_shortfalls(wanted: dict[str, int], found: tuple[tuple[int, str, str, int, int], ...]) -> list[str]:
-    """Processes whose soft limit is not the one asked: `PID (command): name soft N, hard N, asked N`."""
+def limit_shortfalls(wanted: dict[str, int], processes: tuple[Process, ...]) -> list[str]:
+    """Processes whose limits are not those asked: `process PID (command): name is soft N, hard N, asked N`."""
     return [
-        f"process {pid} ({command}): {name} is soft {soft}, hard {hard}, asked {wanted[name]}"
-        for pid, command, name, soft, hard in found
+        f"process {process.pid} ({process.command}): {name} is soft {soft}, hard {hard}, asked {wanted[name]}"
+        for process in processes
+        for name, (soft, hard) in process.limits.items()
         if name in wanted and soft != wanted[name]
     ]
+
+
+def _curable(wanted: dict[str, int], running: Running) -> list[str]:
+    """The shortfalls that a restart can cure: a child that changes its own limits would do so again."""
+    main = tuple(process for process in running.processes if process.pid == running.main_pid)
+    return limit_shortfalls(wanted, main or running.processes)
+
+
+def enabling(wanted: bool | None, unit_file_state: str) -> bool | None:
+    """True to enable, False to disable, None to do neither. `enabled-runtime` ends with the next boot."""
+    if wanted is None or unit_file_state in ELSEWHERE:
+        return None
+    if wanted:
+        return None if unit_file_state in STARTS_AT_BOOT else True
+    return None if unit_file_state in ("disabled", "", "masked", "masked-runtime") else False
 
 
 def decide(wanted: Wanted, running: Running, record: dict[str, str]) -> Decision:
     """The least that brings the running processes to what was asked.
 
-    `record` is what the last run left: {invocation, restart_digest, reload_digest}. It counts only for the
+    `record` is what the last run left: {invocation, restart_digest, reload_digest, unit_digest}. It counts only for the
     invocation that it names; for any other (a reboot, somebody's restart) the start time is held against the
     files' times, so an interrupted run, or no run at all, is seen too.
     """
-    enable = None if wanted.enabled is None or wanted.enabled == running.enabled else wanted.enabled
-    known = bool(record) and record.get("invocation") == running.invocation
+    enable = enabling(wanted.enabled, running.unit_file_state)
+    known = bool(running.invocation) and record.get("invocation") == running.invocation
     reasons: list[str] = []
     if not running.active:
         return Decision("start", enable, running.needs_daemon_reload, (f"{wanted.name} is not running",))
     if known and record.get("restart_digest") != wanted.restart_digest:
         reasons.append("a file that it reads at its start has changed")
+    if known and record.get("unit_digest", wanted.unit_digest) != wanted.unit_digest:
+        reasons.append("its unit file or a drop-in has changed")
     if not known and wanted.restart_newest > running.started_at:
         reasons.append("a file that it reads at its start is newer than the process")
     if wanted.working_directory and running.working_directory != wanted.working_directory:
         reasons.append(f"it runs in {running.working_directory}, not in {wanted.working_directory}")
-    reasons += limit_shortfalls(wanted.limits, running.limits)
+    reasons += _curable(wanted.limits, running)
     if reasons:
         return Decision("restart", enable, running.needs_daemon_reload, tuple(reasons))
     if (known and record.get("reload_digest") != wanted.reload_digest) or (
         not known and wanted.reload_newest > running.started_at
     ):
-        return Decision("reload", enable, running.needs_daemon_reload, ("a file that a reload reads has changed",))
+        action = "reload" if running.can_reload else "restart"
+        reason = "a file that a reload reads has changed" + ("" if running.can_reload else ", and the unit has no reload")
+        return Decision(action, enable, running.needs_daemon_reload, (reason,))
     return Decision("none", enable, running.needs_daemon_reload, ())

@@ -13,6 +13,7 @@ description:
   - Brings each unit to a state in which its I(running processes) use the files, the working directory and the limits
     that were asked, by the least action that does so (nothing, reload, start or restart), then reads all of it back
     and fails where it differs.
+  - The unit file and its drop-ins count among the files that a unit reads at its start.
   - Use it in place of a handler and M(ansible.builtin.systemd_service). A handler's notice is lost when a run is
     interrupted between the change and the restart, so that the next run finds the file in place and leaves the old
     process running. M(ansible.builtin.systemd_service) knows whether a unit is active, not what its processes run
@@ -29,7 +30,9 @@ options:
         type: str
         required: true
       enabled:
-        description: Whether the unit starts at boot. Left alone when not given.
+        description:
+          - Whether the unit starts at boot. Left alone when not given, and where another unit or a generator decides
+            (static, indirect, generated).
         type: bool
       restart_on:
         description: Files that the service reads at its start; a change that the process has not seen means a restart.
@@ -50,15 +53,18 @@ options:
             C(memlock), C(core), C(stack) and C(as); in the units of C(/proc/PID/limits), C(-1) for unlimited.
           - They are asked for in a drop-in of the unit, C(50-sabakan-limits.conf); a unit whose processes have others
             is restarted, and the task fails if they still have, as happens where systemd's own limit is lower.
+          - C({}) takes that drop-in away; without this option it is left alone.
+          - A C(nofile) above what systemd can give on this host is refused before anything changes.
         type: dict
-        default: {}
       listens_on:
-        description: TCP addresses (C(address:port)) or paths of UNIX sockets that the unit's processes must serve.
+        description:
+          - TCP addresses (C(address:port), C([address]:port) for IPv6) or paths of UNIX sockets that the unit's processes
+            must serve. A unit without any must have lived for a second.
         type: list
         elements: str
         default: []
   timeout:
-    description: Seconds to wait for all units together to run and to listen.
+    description: Seconds to wait for all units together to run and to listen. A unit that fails for good is not awaited.
     type: int
     default: 60
 extends_documentation_fragment:
@@ -101,7 +107,6 @@ units:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _service, _systemd
 
 UNIT_SPEC = {
@@ -110,19 +115,28 @@ UNIT_SPEC = {
     "restart_on": {"type": "list", "elements": "path", "default": []},
     "reload_on": {"type": "list", "elements": "path", "default": []},
     "working_directory": {"type": "path"},
-    "limits": {"type": "dict", "default": {}},
+    "limits": {"type": "dict"},
     "listens_on": {"type": "list", "elements": "str", "default": []},
 }
 
 
-def check_limits(module, unit):
-    for name, value in unit["limits"].items():
-        if name not in _service.LIMIT_NAMES:
-            module.fail_json(msg=f"{unit['name']}: limit {name!r} is unknown; one of {', '.join(_service.LIMIT_NAMES)}")
-        try:
-            unit["limits"][name] = int(value)
-        except (TypeError, ValueError):
-            module.fail_json(msg=f"{unit['name']}: limit {name} must be a whole number, not {value!r}")
+def check_units(module, systemd, units, shown):
+    """Refuses what can never work, before anything changes."""
+    most, why = systemd.ceiling()
+    refused = []
+    for unit in units:
+        for name, value in (unit["limits"] or {}).items():
+            if name not in _service.LIMIT_NAMES:
+                module.fail_json(
+                    msg=f"{unit['name']}: limit {name!r} is unknown; one of {', '.join(_service.LIMIT_NAMES)}"
+                )
+            try:
+                unit["limits"][name] = int(value)
+            except (TypeError, ValueError):
+                module.fail_json(msg=f"{unit['name']}: limit {name} must be a whole number, not {value!r}")
+        refused += [f"{unit['name']}: {text}" for text in _service.refusals(unit, shown[unit["name"]], most, why)]
+    if refused:
+        module.fail_json(msg="; ".join(refused))
 
 
 def describe(name, running, decision):
@@ -136,30 +150,31 @@ def describe(name, running, decision):
 
 
 def act(module, systemd, unit, decision):
-    if decision.daemon_reload:
-        systemd.call("daemon-reload")
     if decision.enable is not None:
         systemd.call("enable" if decision.enable else "disable", unit["name"])
-    if decision.action == "reload":
-        systemd.call("reload", unit["name"])
-    elif decision.action != "none":
+    if decision.action == "none":
+        return
+    if decision.action != "reload":
         systemd.call("reset-failed", unit["name"], check=False)
-        code, error = systemd.call(decision.action, unit["name"], check=False)
-        if code:
-            module.fail_json(
-                msg=f"{unit['name']} did not {decision.action}: {error}", journal=systemd.journal(unit["name"]),
-            )
+    code, error = systemd.call(decision.action, unit["name"], check=False)
+    if code:
+        module.fail_json(
+            msg=f"{unit['name']} did not {decision.action}: {error}", journal=systemd.journal(unit["name"]),
+        )
 
 
-def await_units(systemd, units, timeout):
-    """The shortfalls of each unit that is still not as asked when the time is up; empty when all are."""
-    deadline = time.monotonic() + timeout
+def await_units(systemd, units, shown, timeout):
+    """({unit: shortfalls} of those that are still not as asked, properties), when all are or waiting cannot help."""
+    start, before = time.monotonic(), shown
+    names = [unit["name"] for unit in units]
     while True:
-        short = {unit["name"]: systemd.shortfalls(unit) for unit in units}
+        short = {unit["name"]: systemd.shortfalls(unit, shown[unit["name"]]) for unit in units}
         short = {name: reasons for name, reasons in short.items() if reasons}
-        if not short or time.monotonic() > deadline:
-            return short
+        hopeless = any(systemd.hopeless(before[name], shown[name]) for name in short)
+        if not short or hopeless or time.monotonic() - start > timeout:
+            return short, shown
         time.sleep(0.2)
+        shown = systemd.show(names)
 
 
 def main():
@@ -171,35 +186,49 @@ def main():
         supports_check_mode=True,
     )
     units = module.params["units"]
+    names = [unit["name"] for unit in units]
+    if not units:
+        module.exit_json(changed=False, units=[], diff=[])
     systemd = _systemd.Systemd(module)
-    results, diffs = [], []
+    shown = systemd.show(names)
+    check_units(module, systemd, units, shown)
+    drop_ins = {unit["name"]: systemd.write_limits(unit) for unit in units}
+    stale = any(one.get("NeedDaemonReload") == "yes" or one.get("LoadState") != "loaded" for one in shown.values())
+    if not module.check_mode and (stale or any(drop_ins.values())):
+        systemd.call("daemon-reload")
+        shown = systemd.show(names)
+        check_units(module, systemd, units, shown)
+        missing = [name for name in names if shown[name].get("LoadState") != "loaded"]
+        if missing:
+            module.fail_json(msg=f"{', '.join(missing)}: no such unit on this host; its package or unit file is missing")
+
+    results, diffs, wanted, acted = [], [], {}, False
     for unit in units:
-        check_limits(module, unit)
-    for unit in units:
-        drop_in = systemd.write_limits(unit)
-        running = systemd.running(unit["name"])
-        decision = _service.decide(systemd.wanted(unit), running, systemd.record(unit["name"]))
-        if not module.check_mode:
-            if not running.loaded and not systemd.reloaded_and_loaded(unit["name"]):
-                module.fail_json(msg=f"unit {unit['name']} does not exist on this host; its package or unit file is missing")
+        name = unit["name"]
+        if acted:  # what was done to one unit may have touched the next
+            shown, acted = systemd.show(names), False
+        running = systemd.running(shown[name])
+        wanted[name] = systemd.wanted(unit, shown[name])
+        decision = _service.decide(wanted[name], running, systemd.record(name))
+        if decision.changed and not module.check_mode:
             act(module, systemd, unit, decision)
-        diffs += [drop_in] if drop_in else []
-        diffs += [describe(unit["name"], running, decision)] if decision.changed else []
-        results.append({"name": unit["name"], "action": decision.action, "reasons": list(decision.reasons),
-                        "changed": decision.changed or drop_in is not None})
-    changed = any(result.pop("changed") for result in results)
+            acted = True
+        diffs += [drop_ins[name]] if drop_ins[name] else []
+        diffs += [describe(name, running, decision)] if decision.changed else []
+        results.append({"name": name, "action": decision.action, "reasons": list(decision.reasons)})
+    changed = bool(diffs)
     if not module.check_mode:
-        short = await_units(systemd, units, module.params["timeout"])
+        shown = systemd.show(names) if acted else shown
+        short, shown = await_units(systemd, units, shown, module.params["timeout"])
         if short:
             module.fail_json(
-                msg="; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in short.items())
-                + f" (after {module.params['timeout']} s)",
+                msg="; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in short.items()),
                 journal={name: systemd.journal(name) for name in short}, units=results, changed=changed,
             )
-        for unit in units:
-            systemd.remember(unit)
+        for name in names:
+            systemd.remember(wanted[name], shown[name])
     for result in results:
-        result["processes"] = len(systemd.processes(result["name"]))
+        result["processes"] = len(systemd.pids(shown[result["name"]]))
     module.exit_json(changed=changed, units=results, diff=diffs)
 
 

@@ -79,7 +79,6 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _swift
 
 

@@ -66,7 +66,6 @@ import shutil
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _swift
 
 

@@ -8,10 +8,9 @@ import gzip
 import json
 
 import pytest
+from ansible_collections.sabakan.vps.plugins.module_utils import _swift
 from hypothesis import given
 from hypothesis import strategies as st
-
-from ansible_collections.sabakan.vps.plugins.module_utils import _swift
 
 DEVICE = {"ip": "127.0.0.1", "port": 6200, "device": "d1"}
 RING = _swift.Ring(4, 1, ("127.0.0.1:6200/d1",))
