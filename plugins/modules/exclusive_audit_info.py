@@ -77,6 +77,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sabakan.vps.plugins.module_utils import _exclusive as exclusive
 
 PROPERTIES = "Id,ExecStart,ActiveState,UnitFileState,Restart,WorkingDirectory"
+# The kernel's and the system's own, which everybody uses at once.
+SYSTEM = re.compile(r"/(?:etc|run|usr|proc|sys|dev)(?:/|$)")
+# Directories that a unit may name without meaning its data.
+ROOTS = re.compile(r"/(?:tmp|home|root|srv|opt|var|var/lib|var/run|var/log|var/tmp)?/?$")
 
 
 def identity(path):
@@ -105,6 +109,8 @@ def markers(path):
 
 def place(path, inside=""):
     seen = identity(path)
+    if seen.startswith("dir ") and SYSTEM.match(path):
+        return None
     return exclusive.Place(seen, path, inside, markers(path) if seen.startswith("dir ") else ()) if seen else None
 
 
@@ -184,8 +190,7 @@ def unit(properties):
     command = exclusive.unit_command(properties.get("ExecStart", ""))
     paths = exclusive.directories(command) + [properties.get("WorkingDirectory", "").lstrip("!-")]
     data = exclusive.wrapped_data(command)
-    # Directories that every unit may name, such as / or /run, are nobody's data.
-    found = [place(path) for path in dict.fromkeys(paths) if path.count("/") > 1 and not re.match(r"/(etc|run|usr|proc|sys|dev/shm)(/|$)", path)]
+    found = [place(path) for path in dict.fromkeys(paths) if path.startswith("/") and not ROOTS.match(path)]
     return exclusive.User(
         "unit", properties["Id"], command, "", properties.get("ActiveState") in ("active", "activating", "deactivating"),
         properties.get("Restart", "").replace("no", ""), properties.get("UnitFileState") == "enabled",

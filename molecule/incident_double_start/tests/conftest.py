@@ -123,7 +123,7 @@ class Place:
         self._thread.join()
         names = docker("ps", "-aq", "--filter", f"volume={self.volume}").split()
         if names:
-            docker("rm", "-f", *names)
+            docker("rm", "-fv", *names)
         docker("volume", "rm", self.volume)
 
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+from typing import Any
 
 import pytest
 
-from .conftest import Place, Server, docker, guard, until
+from .conftest import PROGRAM, Place, Server, docker, guard, until
 
 ROWS = 2000
+
+
+def audited(place: Place) -> list[dict[str, Any]]:
+    """What the audit of this machine finds on this place."""
+    status = os.stat(place.path)
+    identity = f"dir {os.major(status.st_dev)}:{os.minor(status.st_dev)}:{status.st_ino}"
+    done = subprocess.run(
+        ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "sabakan.vps.exclusive_audit_info"],
+        capture_output=True, text=True, check=True, env={**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "json"},
+    )
+    result = json.loads(done.stdout)["plays"][0]["tasks"][0]["hosts"]["localhost"]
+    return [finding for finding in result["findings"] if finding["place"] == identity]
 
 
 def fill(server: Server, name: str) -> None:
@@ -25,6 +39,8 @@ def test_without_the_guard_the_second_starts_and_committed_rows_are_lost(place: 
     assert first.answers(), "the first is still running"
     assert place.most == 2
     assert "ready to accept connections" in second.log()
+    (finding,) = audited(place)
+    assert (finding["kind"], finding["users"]) == ("shared_data", [f"container {server.name}" for server in (second, first)])
     # Each commits its own rows into what it believes to be the next free pages, in data and in WAL.
     fill(first, "a")
     fill(second, "b")
@@ -46,6 +62,7 @@ def test_the_second_refuses_and_says_who_holds_it(place: Place) -> None:
     identifier = docker("inspect", "-f", "{{.Id}}", first.name)[:12]
     assert f"container {identifier} on host rdb-01 (this machine), PID 1 in its own name space, since 20" in said
     assert first.answers()
+    assert audited(place) == []
     assert place.most == 1
 
 
@@ -105,6 +122,15 @@ def test_a_stop_that_takes_long_keeps_the_lock_until_its_end(place: Place) -> No
     assert first.state("ExitCode") == "0", "it was given its time"
     assert (client.wait(30), stopping.wait(30)) == (0, 0)
     assert place.most == 1
+
+
+def test_a_volume_of_its_own_under_the_same_path_is_refused_by_device_and_inode(place: Place) -> None:
+    there = subprocess.run(["python3", PROGRAM, "--identify", place.path], check=True, capture_output=True, text=True).stdout.strip()
+    place.running("a", guard("--same-as", there))
+    # A disk like the other one, so that only the comparison of both sides tells.
+    server = place.start("b", ["python3", "/opt/sabakan_exclusive", "--same-as", there, "/private", "--"], "-v", "/private")
+    assert server.end() == 78
+    assert "on the other side: not the same place" in server.log()
 
 
 def test_the_lock_in_a_place_private_to_each_container_is_refused(place: Place) -> None:
