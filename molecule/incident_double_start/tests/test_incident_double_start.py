@@ -90,6 +90,13 @@ def test_after_a_kill_the_waiting_one_starts_by_itself_and_nothing_is_lost(place
     assert place.most == 1
 
 
+def test_the_guard_comes_to_a_cluster_that_was_killed_without_it(place: Place) -> None:
+    first = place.running("a", None)
+    docker("kill", first.name)
+    assert (place.path / "main" / "postmaster.pid").read_text().splitlines()[0] == "1", "the number of the wrapper from now on"
+    assert place.running("b", guard()).answers()
+
+
 def test_an_oom_kill_in_the_cgroup_lets_nobody_else_in(place: Place) -> None:
     first = place.running("a", guard(), "--memory", "200m", "--memory-swap", "200m")
     first.sql("select length(repeat('x', 300000000))", check=False)
@@ -122,6 +129,34 @@ def test_a_stop_that_takes_long_keeps_the_lock_until_its_end(place: Place) -> No
     assert first.state("ExitCode") == "0", "it was given its time"
     assert (client.wait(30), stopping.wait(30)) == (0, 0)
     assert place.most == 1
+
+
+# What ceph-osd did in the story: a lock on a file of its own directory, then the shared disk. Ceph since 16 claims the
+# disk itself with O_EXCL, so that two of Debian's can no longer be made to meet.
+OSD = """
+import fcntl, os, time
+own = open("/osd/fsid", "w")
+fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+disk = os.open("/data/disk", os.O_RDWR | os.O_CREAT)
+print("writing", flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize(("words", "both"), [([], True), (guard(), False)], ids=["without the guard", "with the guard"])
+def test_the_storys_own_case_a_lock_in_a_tmpfs_of_each_container(place: Place, words: list[str], both: bool) -> None:
+    def osd(name: str) -> Server:
+        return place.start(name, [*words, "python3", "-c", OSD], "--tmpfs", "/osd:mode=1777")
+
+    first = osd("a")
+    until(lambda: "writing" in first.log())
+    second = osd("b")
+    if both:
+        until(lambda: "writing" in second.log())
+        assert first.state("Running") == second.state("Running") == "true"
+        assert audited(place)[0]["users"] == [f"container {server.name}" for server in (second, first)]
+    else:
+        assert second.end() == 75
 
 
 def test_a_volume_of_its_own_under_the_same_path_is_refused_by_device_and_inode(place: Place) -> None:

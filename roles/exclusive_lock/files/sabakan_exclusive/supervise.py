@@ -150,7 +150,9 @@ class Supervisor:
     def __init__(self, command: list[str], environment: dict[str, str], lock: int, linger: float) -> None:
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         reader, self.lifeline = os.pipe2(os.O_CLOEXEC)
-        environment = {**environment, "SABAKAN_EXCLUSIVE_FD": str(lock)}
+        # PostgreSQL takes a postmaster.pid that names its parent or grandparent for stale. In a container that was
+        # killed before it had the guard the file says PID 1, which is the supervisor's now.
+        environment = {**environment, "SABAKAN_EXCLUSIVE_FD": str(lock), "PG_GRANDPARENT_PID": str(os.getpid())}
         self.signals = Signals()
 
         def work() -> NoReturn:
