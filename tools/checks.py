@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 
 from tools import engine, environment, fleet, images
 from tools.ground import ROOT, Failure, answers, run
@@ -14,6 +13,7 @@ LINTERS: dict[str, list[str]] = {
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
     "changelog": ["antsibull-changelog", "lint"],
+    "readmes": ["python", "tools/readmes.py", "--check"],
     "documentation": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."],
 }
 PARTS = ("lint", "sanity", "unit", "molecule")
@@ -37,7 +37,7 @@ def _lint(name: str) -> None:
 
 
 def _sanity() -> None:
-    run([sys.executable, ROOT / "tools" / "sanity.py"], log="sanity")
+    run(["python", ROOT / "tools" / "sanity.py"], log="sanity")
 
 
 def _unit() -> None:

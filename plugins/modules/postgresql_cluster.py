@@ -65,7 +65,6 @@ import os
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _postgresql, _postgresql_host
 
 AS_POSTGRES = ["runuser", "-u", "postgres", "--"]
