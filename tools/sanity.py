@@ -1,4 +1,4 @@
-"""ansible-test's sanity tests, in a copy of the collection: ansible-test refuses links, and a checkout may be one."""
+"""ansible-test's sanity tests of what users get, in a copy: ansible-test refuses links, and a checkout may be one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("SABAKAN_CACHE") or Path.home() / ".cache" / "sabakan") / "sanity"
 
 
+# The rest (tools, scenarios, the stand-in application) are programs, which ansible-test takes for modules.
+PATHS = ("plugins/", "roles/", "playbooks/", "meta/", "tests/unit/")
+
+
 def stand_in_for_get_pip() -> None:
     """Puts tools/get_pip.py where ansible-test looks before it downloads; the pip version is in its own source."""
     package = Path(importlib.import_module("ansible_test").__file__ or "").parent
@@ -26,6 +30,7 @@ def stand_in_for_get_pip() -> None:
 
 
 def main() -> int:
+    """Arguments are ansible-test's own: `--test pep8`, a path."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     stand_in_for_get_pip()
     shutil.rmtree(CACHE, ignore_errors=True)
@@ -33,7 +38,7 @@ def main() -> int:
         ["ansible-galaxy", "collection", "install", "--offline", "--force", "--no-deps", str(ROOT), "-p", str(CACHE)],
         check=True,
     )
-    command = ["ansible-test", "sanity", "--local", "--python", python, "--color", "no", *sys.argv[1:]]
+    command = ["ansible-test", "sanity", "--local", "--python", python, "--color", "no", *(sys.argv[1:] or PATHS)]
     return subprocess.run(command, cwd=CACHE / "ansible_collections" / "sabakan" / "vps", check=False).returncode
 
 
