@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from tools import engine, environment, fleet, images
 from tools.ground import ROOT, Failure, answers, run
 from tools.jobs import Job, run_all
@@ -14,6 +12,7 @@ LINTERS: dict[str, list[str]] = {
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline"],
     "changelog": ["antsibull-changelog", "lint"],
+    "readmes": ["python", "tools/readmes.py", "--check"],
     "documentation": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."],
 }
 PARTS = ("lint", "sanity", "unit", "molecule")
@@ -37,7 +36,7 @@ def _lint(name: str) -> None:
 
 
 def _sanity() -> None:
-    run([sys.executable, ROOT / "tools" / "sanity.py"], log="sanity")
+    run(["python", ROOT / "tools" / "sanity.py"], log="sanity")
 
 
 def _unit() -> None:
@@ -68,7 +67,7 @@ def _jobs(debian: str, wanted: list[str]) -> list[Job]:
         needs = [f"image {other}" for other in releases[:releases.index(release)]]
         jobs.append(Job(f"image {release}", lambda release=release: images.ensure(release), needs, counted=False))
     if "cluster" in chosen:
-        jobs.append(Job("browser", _browser, ["image 12"], counted=False))
+        jobs.append(Job("browser", _browser, counted=False))
     scenario_jobs = [
         Job(name, lambda name=name: _scenario(name, debian),
             [f"image {release}" for release in _releases(name, debian)] + (["browser"] if name == "cluster" else []))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from pathlib import Path
 
 from tools import engine
-from tools.ground import CACHE, ROOT, run
+from tools.ground import CACHE, ROOT, Failure, run
 
 LOCK = ROOT / "requirements.lock"
 
@@ -19,6 +20,20 @@ def directory() -> Path:
     return CACHE / f"venv-{digest}"
 
 
+def _install(venv: Path) -> None:
+    """The locked tools, by uv in seconds; by pip in minutes where uv does not reach an index that pip is set up for."""
+    pip = [venv / "bin" / "pip", "install", "--quiet", "--require-hashes", "--requirement"]
+    first = venv / "uv.txt"
+    first.write_text(re.search(r"^uv==(?:.*\\\n)+.*$", LOCK.read_text(), re.MULTILINE)[0] + "\n")
+    run([*pip, first], log="pip", label="Installing the locked tools into it (seconds to minutes)",
+        next_step="see that pip reaches its package index, then run this again")
+    try:
+        run([venv / "bin" / "uv", "pip", "install", "--python", venv / "bin" / "python", "--require-hashes", "--requirement", LOCK], log="uv")
+    except Failure:
+        run([*pip, LOCK], log="pip", label="uv does not reach its index; installing by pip (minutes)",
+            next_step="see that pip reaches its package index, then run this again")
+
+
 def ensure() -> Path:
     """The environment's bin directory, made when it is not there or was not finished."""
     venv = directory()
@@ -26,11 +41,7 @@ def ensure() -> Path:
     if not done.exists():
         engine.ensure_packages()
         run([sys.executable, "-m", "venv", "--clear", venv], log="venv", label="Making the virtual environment")
-        run(
-            [venv / "bin" / "pip", "install", "--quiet", "--require-hashes", "--requirement", LOCK],
-            log="pip", label="Installing the locked tools into it (about a minute)",
-            next_step="see that pip reaches its package index, then run this again",
-        )
+        _install(venv)
         done.touch()
     tree = CACHE / "tree" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
     link = tree / "ansible_collections" / "sabakan" / "vps"

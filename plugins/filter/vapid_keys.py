@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.sabakan.vps.plugins.module_utils._vapid import vapid_keys
 
 

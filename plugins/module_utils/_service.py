@@ -45,6 +45,7 @@ class Wanted:
     reload_newest: float = 0.0
     working_directory: str | None = None  # resolved path
     limits: dict[str, int] = field(default_factory=dict)
+    unlimited: bool = False  # limits were asked to be none at all, not left alone
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ def enabling(wanted: bool | None, unit_file_state: str) -> bool | None:
 def decide(wanted: Wanted, running: Running, record: dict[str, str]) -> Decision:
     """The least that brings the running processes to what was asked.
 
-    `record` is what the last run left: {invocation, restart_digest, reload_digest, unit_digest}. It counts only for the
+    `record` is what the last run left: {invocation, restart_digest, reload_digest, unit_digest, limited}. It counts only for the
     invocation that it names; for any other (a reboot, somebody's restart) the start time is held against the
     files' times, so an interrupted run, or no run at all, is seen too.
     """
@@ -215,6 +216,9 @@ def decide(wanted: Wanted, running: Running, record: dict[str, str]) -> Decision
         reasons.append("a file that it reads at its start has changed")
     if known and record.get("unit_digest", wanted.unit_digest) != wanted.unit_digest:
         reasons.append("its unit file or a drop-in has changed")
+    given = wanted.limits or wanted.unlimited
+    if known and given and set(record.get("limited", "").split()) - wanted.limits.keys():
+        reasons.append("it runs with limits that are no longer asked")
     if not known and wanted.restart_newest > running.started_at:
         reasons.append("a file that it reads at its start is newer than the process")
     if wanted.working_directory and running.working_directory != wanted.working_directory:

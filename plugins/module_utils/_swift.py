@@ -34,13 +34,14 @@ def parse_ring(data: bytes) -> Ring:
         magic, version, length = HEADER.unpack_from(content)
         if magic != b"R1NG" or version != 1:
             raise ValueError("no ring of version 1")
-        meta = json.loads(content[HEADER.size:HEADER.size + length])
+        start = struct.calcsize(HEADER.format)
+        meta = json.loads(content[start:start + length])
         part_power = 32 - int(meta["part_shift"])
         replicas = int(meta["replica_count"])
         devices = [f"{device['ip']}:{device['port']}/{device['device']}" for device in meta["devs"] if device]
     except (OSError, EOFError, zlib.error, struct.error, KeyError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f"not a ring: {error}") from error
-    if not 0 <= part_power <= 32 or len(content) - HEADER.size - length != replicas * 2 * 2**part_power:
+    if not 0 <= part_power <= 32 or len(content) - start - length != replicas * 2 * 2**part_power:
         raise ValueError("the ring's partition table has not the size that its header says")
     return Ring(part_power, replicas, tuple(sorted(devices)))
 

@@ -139,7 +139,7 @@ class Systemd:
         unit_digest, unit_newest = _digest([path for path in files if path and path != own])
         directory = unit["working_directory"]
         return _service.Wanted(
-            name=unit["name"], enabled=unit["enabled"], limits=unit["limits"] or {},
+            name=unit["name"], enabled=unit["enabled"], limits=unit["limits"] or {}, unlimited=unit["limits"] == {},
             restart_digest=restart_digest, restart_newest=max(restart_newest, unit_newest),
             reload_digest=reload_digest, reload_newest=reload_newest, unit_digest=unit_digest,
             working_directory=os.path.realpath(directory) if directory else None,
@@ -226,14 +226,16 @@ class Systemd:
 
     def remember(self, wanted: _service.Wanted, shown: dict[str, str]) -> None:
         """What the processes use now: the digests of before they were acted on, so that a later change is seen."""
-        path = self._record_path(wanted.name)
+        path, before = self._record_path(wanted.name), self.record(wanted.name)
+        left_alone = not wanted.limits and not wanted.unlimited
         content = {
             "invocation": shown.get("InvocationID", ""),
             "restart_digest": wanted.restart_digest,
             "reload_digest": wanted.reload_digest,
             "unit_digest": wanted.unit_digest,
+            "limited": before.get("limited", "") if left_alone else " ".join(sorted(wanted.limits)),
         }
-        if self.record(wanted.name) == content:
+        if before == content:
             return
         os.makedirs(RECORDS, mode=stat.S_IRWXU, exist_ok=True)
         with open(path + ".new", "w", encoding="utf-8") as stream:

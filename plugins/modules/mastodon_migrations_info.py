@@ -56,7 +56,6 @@ server_version: {description: server_version_num of PostgreSQL., type: int, retu
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _release
 
 # One row a fact; the second query runs only where the table exists.

@@ -63,7 +63,6 @@ import pwd
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _release
 
 MARKER = ".sabakan-complete"

@@ -65,7 +65,6 @@ import os
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _postgresql, _postgresql_host
 
 AS_POSTGRES = ["runuser", "-u", "postgres", "--"]
@@ -100,6 +99,10 @@ def main():
     if module.check_mode:
         module.exit_json(changed=True, diff=diff, system_identifier="")
 
+    parent = os.path.dirname(host.path)
+    if not os.path.isdir(parent):  # Debian makes it with its first cluster, which the role does not let it make
+        os.makedirs(parent, 0o755)
+        shutil.chown(parent, "postgres", "postgres")
     incomplete = host.path + ".incomplete"
     lock = os.open(host.path + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -104,7 +104,6 @@ refusal:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.sabakan.vps.plugins.module_utils import _postgresql, _postgresql_host
 
 

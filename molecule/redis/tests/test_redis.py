@@ -18,5 +18,5 @@ def test_the_password_is_readable_by_redis_alone(fleet, name):
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_redis_listens_on_its_own_address_and_loopback_alone(fleet, name):
-    sockets = {line for line in fleet[name].check_output("ss -Hltn sport = :6379 | awk '{print $4}'").split()}
+    sockets = set(fleet[name].check_output("ss -Hltn sport = :6379 | awk '{print $4}'").split())
     assert sockets == {f"{fleet.address(name)}:6379", "127.0.0.1:6379"}

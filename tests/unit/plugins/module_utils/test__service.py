@@ -47,6 +47,10 @@ Max open files            1024                 524288               files
     pytest.param({"processes": (Process(10, "x", {"nofile": (9999, 9999)}),)}, {}, RECORD, "restart", id="main above"),
     pytest.param({"processes": (MAIN, Process(11, "x", {"nofile": (64, 4096)}))}, {}, RECORD, "none",
                  id="a child lowered its own: a restart would not help"),
+    pytest.param({}, {"limits": {}, "unlimited": True}, {**RECORD, "limited": "nofile"}, "restart", id="limits taken back"),
+    pytest.param({}, {"limits": {}, "unlimited": True}, {**RECORD, "limited": ""}, "none", id="there were no limits"),
+    pytest.param({}, {}, {**RECORD, "limited": "core nofile"}, "restart", id="one limit taken back"),
+    pytest.param({}, {"limits": {}}, {**RECORD, "limited": "nofile"}, "none", id="limits left alone"),
     pytest.param({"main_pid": 0, "processes": (Process(11, "x", {"nofile": (64, 64)}),)}, {}, RECORD, "restart",
                  id="no main process, all count"),
 ])

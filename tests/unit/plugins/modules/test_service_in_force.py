@@ -179,7 +179,12 @@ def test_empty_limits_take_the_own_drop_in_away_and_no_limits_leave_it(host, run
     run({"name": NAME, "limits": {"nofile": 4096}})
     own = tmp_path / f"{NAME}.d"
     assert not run({"name": NAME})["changed"] and own.is_dir()
-    assert run({"name": NAME, "limits": {}})["changed"] and not own.exists()
+    host.breaks["interrupt"] = "restart"
+    with pytest.raises(KeyboardInterrupt):
+        run({"name": NAME, "limits": {}})
+    host.breaks.clear()
+    assert not own.exists() and host.limit[NAME] == 4096
+    assert run({"name": NAME, "limits": {}})["units"][0]["action"] == "restart" and host.limit[NAME] == 1024
     assert not run({"name": NAME, "limits": {}})["changed"]
 
 
