@@ -14,7 +14,7 @@ import os
 import socket
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache, lru_cache
 from typing import Any, Callable
 
 from ansible_collections.sabakan.vps.plugins.module_utils import (
@@ -152,7 +152,7 @@ class Host:
         """From the kernel down to what starts the process; the process itself is not among them."""
         return [*self.machine(), *self.unit(process.place.unit), *self.container(process), *self.supervisord(process)]
 
-    @cache  # noqa: B019 - one host a run
+    @lru_cache(maxsize=8192)  # noqa: B019 - one host a run
     def machine(self) -> tuple[Link, ...]:
         nr_open = _number(self._read("/proc/sys/fs/nr_open")) or 1 << 20
         soft, hard = self.limits(1) or (nr_open, nr_open)
@@ -167,7 +167,7 @@ class Host:
             found.append(Link("systemd", "PID 1", hard, hard, "DefaultLimitNOFILE of /etc/systemd/system.conf, and the boot's hard limit", can_raise=may_raise))
         return tuple(found)
 
-    @cache  # noqa: B019 - one host a run
+    @lru_cache(maxsize=8192)  # noqa: B019 - one host a run
     def unit(self, name: str) -> tuple[Link, ...]:
         if not name:
             return ()
@@ -182,7 +182,7 @@ class Host:
             return ()
         return (Link("unit", name, soft, hard, f"LimitNOFILE= in a drop-in of {name}", asked=asked is not None),)
 
-    @cache  # noqa: B019 - one host a run
+    @lru_cache(maxsize=8192)  # noqa: B019 - one host a run
     def docker(self) -> tuple[dict[str, Any], tuple[int, int] | None]:
         """Running containers by id, and what the runtime gives to a container that asks for nothing."""
         listed = self.run("docker", "ps", "-q", "--no-trunc").split()

@@ -46,10 +46,9 @@ def report(host: Host, processes: list[Process], wanted: dict[str, Any]) -> list
     host.load_units({process.place.unit for process in processes if process.place.unit})
     found = []
     for process in processes:
-        if not host.judge(process):
+        if not host.judge(process) or process.reading is None:
             continue
         reading = process.reading
-        assert reading is not None
         asked = Need(asked_of(host, process, wanted), "asked of descriptor_info", "need")
         if asked.count > (reading.need.count if reading.need else 0):
             reading = process.reading = type(reading)(reading.open, reading.soft, reading.hard, reading.links, asked)

@@ -84,7 +84,7 @@ class Store:
             raise Unavailable(f"{self.path} holds no lease: {error}") from error
 
     def _write(self, record: dict[str, Any], headers: dict[str, str], suffix: str = "") -> str:
-        status, etag, _ = self._request("PUT", json.dumps(record).encode(), headers, suffix)
+        status, etag, dummy = self._request("PUT", json.dumps(record).encode(), headers, suffix)
         if status >= 300:
             raise Conflict
         return etag

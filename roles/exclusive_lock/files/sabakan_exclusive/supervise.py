@@ -52,7 +52,7 @@ class Signals:
 
     def await_any(self, descriptors: list[int], timeout: float) -> tuple[list[int], list[int]]:
         """Signals that came and descriptors that can be read, after at most timeout seconds."""
-        ready, _, _ = select.select([self.reader, *descriptors], [], [], max(0.0, min(timeout, 3600.0)))
+        ready, dummy, dummy = select.select([self.reader, *descriptors], [], [], max(0.0, min(timeout, 3600.0)))
         came = list(os.read(self.reader, 512)) if self.reader in ready else []
         return [number for number in came if number != signal.SIGCHLD], [other for other in ready if other != self.reader]
 
@@ -125,7 +125,7 @@ def keep(command: list[str], environment: dict[str, str], lock: int, lifeline: i
         if ready:
             told = os.read(lifeline, 4096)
             if told:
-                terminate_at, kill_at = DEADLINES.unpack(told[-DEADLINES.size:])
+                terminate_at, kill_at = DEADLINES.unpack(told[len(told) - DEADLINES.size:])
             else:
                 watched, terminate_at, end_at = [], now(), min(end_at, now() + linger)
         try:
@@ -169,7 +169,7 @@ class Supervisor:
     def run(self, tick: Callable[[], float]) -> int:
         """Until nothing of the command is left; tick() is called when due and says in how many seconds again."""
         while True:
-            came, _ = self.signals.await_any([], tick())
+            came, dummy = self.signals.await_any([], tick())
             for number in came:
                 signal_quietly(self.keeper, number)
             try:
@@ -186,7 +186,7 @@ class Supervisor:
                 for pid in children():
                     signal_quietly(pid, signal.SIGKILL)
                 self.signals.await_any([], 0.05)
-                for _ in _reap():
+                for dummy in _reap():
                     pass
         except ChildProcessError:
             pass

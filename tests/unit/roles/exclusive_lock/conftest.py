@@ -31,7 +31,7 @@ class Wrapped:
 
     def start(self, *words: str, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         command = [sys.executable, str(FILES / "sabakan_exclusive"), *options, str(self.data), "--", *words]
-        name, _, value = self.marker.partition("=")
+        name, dummy, value = self.marker.partition("=")
         environment = {**os.environ, name: value, "PYTHONDONTWRITEBYTECODE": "1"}
         self.started.append(subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,

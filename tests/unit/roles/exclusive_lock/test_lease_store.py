@@ -114,7 +114,7 @@ def test_one_host_runs_and_the_next_has_a_higher_token(wrapped: Wrapped, elsewhe
     options = leased(wrapped, store, 60)
     first = wrapped.start("sh", "-c", f"echo $SABAKAN_FENCING_TOKEN > {wrapped.data}/token; exec sleep 60", options=options)
     until((wrapped.data / "token").exists)
-    code, _, error = elsewhere.run("true", options=options)
+    code, dummy, error = elsewhere.run("true", options=options)
     assert (code, "the lease is held by host" in error, "token 1" in error) == (75, True, True)
     first.send_signal(signal.SIGTERM)
     assert first.wait(10) == 143
@@ -145,10 +145,10 @@ def test_a_paused_supervisor_does_not_keep_its_command_past_the_lease(wrapped: W
     ready = wrapped.data / "ready"
     process = wrapped.start("sh", "-c", f"touch {ready}; exec sleep 60", options=options)
     until(ready.exists)
-    _, command = wrapped.tree(process)
+    dummy, command = wrapped.tree(process)
     os.kill(process.pid, signal.SIGSTOP)
     # When the next one starts, the keeper has ended the command without the supervisor.
-    code, out, _ = elsewhere.run("sh", "-c", f"test -d /proc/{command} && echo both; echo $SABAKAN_FENCING_TOKEN", options=(*options, "--wait", "25"))
+    code, out, dummy = elsewhere.run("sh", "-c", f"test -d /proc/{command} && echo both; echo $SABAKAN_FENCING_TOKEN", options=(*options, "--wait", "25"))
     assert (code, out) == (0, "2\n")
     os.kill(process.pid, signal.SIGCONT)
     assert process.wait(10) == 76

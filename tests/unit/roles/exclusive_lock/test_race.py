@@ -51,7 +51,7 @@ def test_exactly_one_of_fifty_gets_the_lock_in_every_round(wrapped: Wrapped) -> 
     barrier, inside = context.Barrier(STARTERS), context.Value("i", 0)
     wins, overlaps = context.Array("i", ROUNDS), context.Value("i", 0)
     processes = [
-        context.Process(target=starter, args=(str(wrapped.data), barrier, inside, wins, overlaps)) for _ in range(STARTERS)
+        context.Process(target=starter, args=(str(wrapped.data), barrier, inside, wins, overlaps)) for dummy in range(STARTERS)
     ]
     for process in processes:
         process.start()
@@ -64,7 +64,7 @@ def test_exactly_one_of_fifty_gets_the_lock_in_every_round(wrapped: Wrapped) -> 
 @pytest.mark.parametrize("number", range(PROGRAM_ROUNDS))
 def test_exactly_one_of_fifty_programs_runs_its_command(wrapped: Wrapped, number: int) -> None:
     # The command ends when the last of the others was refused, so that nobody may win after it.
-    starts = [wrapped.start("sh", "-c", f"echo $$ >> {wrapped.data}/ran; exec sleep 60") for _ in range(STARTERS)]
+    starts = [wrapped.start("sh", "-c", f"echo $$ >> {wrapped.data}/ran; exec sleep 60") for dummy in range(STARTERS)]
     codes = [process.wait(60) for process in starts if not running_last(process, starts)]
     assert codes == [75] * (STARTERS - 1)
     assert len((wrapped.data / "ran").read_text().split()) == 1

@@ -39,7 +39,7 @@ def test_the_exit_code_is_the_commands(wrapped: Wrapped, script: str, code: int)
 
 
 def test_a_command_that_does_not_exist_is_told(wrapped: Wrapped) -> None:
-    code, _, error = wrapped.run("/no/such/command")
+    code, dummy, error = wrapped.run("/no/such/command")
     assert (code, "/no/such/command: No such file" in error) == (127, True)
 
 
@@ -85,7 +85,7 @@ def test_a_death_frees_the_lock_only_when_nothing_is_left(wrapped: Wrapped, vict
 @pytest.mark.parametrize("victim", ["supervisor", "keeper"])
 def test_a_daemon_that_closed_the_locks_descriptor_does_not_outlive_the_lock(wrapped: Wrapped, victim: str) -> None:
     process = wrapped.start(*daemon(wrapped), options=("--linger", "0.5"))
-    keeper, _ = wrapped.tree(process)
+    keeper, dummy = wrapped.tree(process)
     until((wrapped.data / "ready").exists)
     os.kill({"supervisor": process.pid, "keeper": keeper}[victim], signal.SIGKILL)
     wrapped.free_only_when_all_are_gone()
@@ -133,7 +133,7 @@ def test_a_deleted_lock_file_frees_nothing(wrapped: Wrapped) -> None:
     wrapped.tree(wrapped.start("sleep", "60"))
     for path in wrapped.data.iterdir():
         path.unlink()
-    code, _, error = wrapped.run("true")
+    code, dummy, error = wrapped.run("true")
     assert (code, "left no record" in error) == (75, True)
 
 
@@ -147,10 +147,10 @@ def test_a_record_of_one_that_was_killed_is_no_obstacle(wrapped: Wrapped) -> Non
 
 
 def test_another_place_under_the_same_path_is_refused(wrapped: Wrapped) -> None:
-    code, out, _ = wrapped.run("true", options=("--identify",))
+    code, out, dummy = wrapped.run("true", options=("--identify",))
     assert code == 0
     assert wrapped.run("true", options=("--same-as", out.strip()))[0] == 0
-    code, _, error = wrapped.run("true", options=("--same-as", "8:1:2"))
+    code, dummy, error = wrapped.run("true", options=("--same-as", "8:1:2"))
     assert (code, "not the same place" in error) == (78, True)
 
 
@@ -159,7 +159,7 @@ def test_memory_is_no_place_for_a_lock(tmp_path: Path) -> None:
     place = Path(f"/dev/shm/sabakan-{os.getpid()}")
     place.mkdir()
     try:
-        code, _, error = Wrapped(place).run("true")
+        code, dummy, error = Wrapped(place).run("true")
     finally:
         place.rmdir()
     assert (code, "tmpfs at /dev/shm is memory, private to one container" in error) == (78, True)
