@@ -14,7 +14,7 @@ import os
 import socket
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import lru_cache, lru_cache
+from functools import cache, lru_cache
 from typing import Any, Callable
 
 from ansible_collections.sabakan.vps.plugins.module_utils import (
