@@ -186,7 +186,7 @@ class Supervisor:
                 for pid in children():
                     signal_quietly(pid, signal.SIGKILL)
                 self.signals.await_any([], 0.05)
-                for dummy in _reap():
+                for _reaped in _reap():
                     pass
         except ChildProcessError:
             pass

@@ -169,7 +169,7 @@ def test_a_renewal_whose_answer_was_lost_is_still_the_holders() -> None:
     store, clock = Store(), Clock(0)
     holder = take(store, clock)
     store.writes_unanswered = True
-    for dummy in range(3):
+    for _round in range(3):
         clock.sleep(TTL / 6)
         holder.tick()
     assert not holder.lost
