@@ -182,7 +182,8 @@ def containers(module, locked):
     code, out, _error = module.run_command([engine, "ps", "-aq", "--no-trunc"])
     if code or not out.split():
         return []
-    entries = json.loads(module.run_command([engine, "inspect", *out.split()], check_rc=True)[1])
+    # A container that went meanwhile makes it exit with 1, and is missing from what it prints.
+    entries = json.loads(module.run_command([engine, "inspect", *out.split()])[1] or "[]")
     return [container(entry, locked) for entry in entries]
 
 

@@ -21,8 +21,9 @@ def audited(place: Place) -> list[dict[str, Any]]:
     identity = f"dir {os.major(status.st_dev)}:{os.minor(status.st_dev)}:{status.st_ino}"
     done = subprocess.run(
         ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "sabakan.vps.exclusive_audit_info"],
-        capture_output=True, text=True, check=True, env={**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "json"},
+        capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "json"},
     )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     result = json.loads(done.stdout)["plays"][0]["tasks"][0]["hosts"]["localhost"]
     return [finding for finding in result["findings"] if finding["place"] == identity]
 
