@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import ssl
 import statistics
 import time
@@ -61,6 +62,18 @@ async def follow_events(options: argparse.Namespace, pending: dict[str, float], 
     writer.close()
 
 
+async def read_body(reader: asyncio.StreamReader, head: str) -> None:
+    """Reads a body to its end, by its length or by its chunks, so that the connection can be used again."""
+    length = re.search(r"^content-length:\s*(\d+)", head, re.MULTILINE)
+    if length:
+        await reader.readexactly(int(length[1]))
+        return
+    size = -1
+    while size:
+        size = int(await reader.readuntil(b"\r\n"), 16)
+        await reader.readexactly(size + 2)
+
+
 class Poster:
     """Posts over kept connections; a connection is used by one post at a time."""
 
@@ -83,11 +96,10 @@ class Poster:
             else:
                 reader, writer = await request(self.options, head, body)
             answer = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = next(int(line.split(":")[1]) for line in answer.split("\r\n") if line.lower().startswith("content-length"))
-            await reader.readexactly(length)
+            await read_body(reader, answer.lower())
             self.failed += " 200 " not in answer.split("\r\n", 1)[0]
             self.idle.append((reader, writer))
-        except (OSError, asyncio.IncompleteReadError, StopIteration):
+        except (OSError, asyncio.IncompleteReadError):
             self.failed += 1
 
 
