@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -20,7 +21,8 @@ def audited(place: Place) -> list[dict[str, Any]]:
     status = os.stat(place.path)
     identity = f"dir {os.major(status.st_dev)}:{os.minor(status.st_dev)}:{status.st_ino}"
     done = subprocess.run(
-        ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "sabakan.vps.exclusive_audit_info"],
+        ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "sabakan.vps.exclusive_audit_info",
+         "-e", f"ansible_python_interpreter={sys.executable}"],
         capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_STDOUT_CALLBACK": "json"},
     )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
