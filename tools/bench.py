@@ -14,7 +14,7 @@ from tools import demo, engine, environment, fleet, images
 from tools.ground import ROOT, Failure, answers, say
 
 POSTS, RATE = 1000, 100.0  # posts, posts a second
-WRK = ["wrk", "-t1", "-c32", "-d15s", "--latency", "-H", f"Host: {demo.DOMAIN}", f"https://{demo.FRONT}/api/v1/timelines/public"]
+WRK = ["wrk", "-t1", "-c32", "-d15s", "--timeout", "10s", "--latency", "-H", f"Host: {demo.DOMAIN}", f"https://{demo.FRONT}/api/v1/timelines/public"]
 
 
 def unit(path: Path) -> float:
