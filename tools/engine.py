@@ -82,6 +82,18 @@ def ensure_instances() -> None:
             raise Failure(f"fs.inotify.max_user_instances cannot be raised to {INSTANCES}: {error}", f"sysctl -w fs.inotify.max_user_instances={INSTANCES}") from error
 
 
+def _forget_dead() -> None:
+    """An engine that was killed leaves its numbers behind; if others have them now, the next one refuses to start."""
+    for path in (Path("/run/docker.pid"), Path("/run/docker/containerd/containerd.pid")):
+        try:
+            number = path.read_text().strip()
+        except OSError:
+            continue
+        name = Path(f"/proc/{number}/comm")
+        if not name.exists() or name.read_text().strip() not in ("dockerd", "containerd"):
+            path.unlink(missing_ok=True)
+
+
 def ensure() -> None:
     """A Docker engine that answers: the one that is there, systemd's, or one started here."""
     ensure_packages()
@@ -94,6 +106,7 @@ def ensure() -> None:
         run(["systemctl", "start", "docker"], log="dockerd", label="Starting the Docker engine")
     else:
         say("Starting a Docker engine, as none answers")
+        _forget_dead()
         with log.open("wb") as stream:
             subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
     deadline = time.monotonic() + 60
