@@ -1,0 +1,80 @@
+"""Runs modules and the role on the scenario's machines, as an administrator would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+HOSTS = ("swap-13", "swap-12")
+Results = dict[str, dict[str, Any]]
+
+
+class Ansible:
+    def __init__(self, inventory: str) -> None:
+        self.inventories = ["-i", inventory, "-i", os.environ["SABAKAN_FLEET"]]
+        self.environment = {
+            **os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
+        }
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*words, *self.inventories], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+
+    @staticmethod
+    def results(process: subprocess.Popen[str]) -> tuple[Results, Results]:
+        """(result of the last task by host, statistics by host)."""
+        out, error = process.communicate(timeout=600)
+        assert "{" in out, error
+        told = json.loads(out[out.index("{"):])
+        return told["plays"][-1]["tasks"][-1]["hosts"], told["stats"]
+
+    def swapfile(self, hosts: str = "all", check: bool = False, **arguments: Any) -> Results:
+        words = ["ansible", hosts, "-m", "sabakan.vps.swapfile", "-a", json.dumps(arguments), *(["--check", "--diff"] if check else [])]
+        return self.results(self.start(*words))[0]
+
+    def role(self, *words: str) -> Results:
+        converge = os.path.join(os.environ["MOLECULE_PROJECT_DIRECTORY"], "molecule", "resources", "converge.yml")
+        return self.results(self.start("ansible-playbook", converge, *words))[1]
+
+
+@pytest.fixture(scope="session")
+def ansible(fleet) -> Ansible:
+    return Ansible(os.path.join(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory"))
+
+
+class Swaps:
+    """What a machine itself says of its swap."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+
+    @property
+    def active(self) -> dict[str, int]:
+        """MiB by path."""
+        lines = self.host.check_output("swapon --show=NAME,SIZE --bytes --noheadings").splitlines()
+        # The kernel keeps the first page for itself.
+        return {name: (int(size) + 4096) >> 20 for name, size in (line.split() for line in lines)}
+
+    @property
+    def fstab(self) -> list[str]:
+        return [line for line in self.host.file("/etc/fstab").content_string.splitlines() if " swap " in line]
+
+    @property
+    def left(self) -> list[str]:
+        """What only an unfinished run has."""
+        return self.host.run("ls /swapfile.new /swapfile.bridge /srv/swap.new /srv/swap.bridge 2>/dev/null").stdout.split()
+
+
+@pytest.fixture(params=HOSTS)
+def swaps(request, fleet) -> Swaps:
+    return Swaps(fleet[request.param])
+
+
+@pytest.fixture
+def both(fleet) -> list[Swaps]:
+    return [Swaps(fleet[name]) for name in HOSTS]
