@@ -17,7 +17,7 @@ REPOSITORY = CACHE / "mastodon.git"
 REFERENCE = "v1"
 MACHINE_PORT = (
     "{{ (lookup('ansible.builtin.file', fleet_machines ~ '/' ~ inventory_hostname ~ '/settings.json') | from_json).port"
-    " if fleet_kind | default('container') == 'machine' else 22 }}"
+    " if fleet_kind | default('container') == 'machine' and inventory_hostname in groups.all else 22 }}"
 )
 
 
