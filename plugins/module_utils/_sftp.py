@@ -157,6 +157,15 @@ def _user(user: User, mounts: Sequence[Mount]) -> dict[str, Any]:
     }
 
 
+def summary(config: Mapping[str, Any], table: Sequence[str]) -> dict[str, Any]:
+    """What may be seen of the configuration: a digest tells that a hash is another one, and not which."""
+    users = [
+        {**user, "password_hash": user["password_hash"] and hashlib.sha256(user["password_hash"].encode()).hexdigest()[:12]}
+        for user in config["users"]
+    ]
+    return {"memory": list(table), "mounts": config["mounts"], "users": users}
+
+
 def policy(user: User, removes: bool, quarantine: str) -> dict[str, Any]:
     """The least policy document that serves a user.
 
@@ -217,6 +226,7 @@ class SftpPlan:
     warnings: list[str] = field(default_factory=list)
     table: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     restricted: dict[str, list[str]] = field(default_factory=dict)
@@ -263,6 +273,11 @@ def sftp_plan(
     made.package, errors = package_of(
         driver, settings["driver_version"], settings["architecture"], settings["driver_url"], settings["driver_signers"])
     made.errors += errors
+    quarantine = settings["quarantine_prefix"] if settings["on_truncated"] == "quarantine" else ""
+    made.errors += [
+        f"sftp_s3_quarantine_prefix {quarantine} lies within the prefix {where} of a user, who would find it there."
+        for where in sorted({user.prefix for user in found if user.prefix and quarantine.startswith(user.prefix)})
+    ]
     mounts = mounts_of(found, driver["can"])
     memory = memory_plan(
         driver, drivers, Load(max(len(mounts), settings["mounts"], 1), settings["readers"], settings["writers"]), memory=settings["memory"],
@@ -274,11 +289,11 @@ def sftp_plan(
     if made.errors:
         return made
     made.config = configuration(driver, found, mounts, settings, memory)
+    made.summary = summary(made.config, memory.table)
     made.secrets = {
         mount.name: found_secrets for mount in mounts
         if (found_secrets := secrets_of(driver, fields_of(mount, settings, memory)))
     }
-    quarantine = settings["quarantine_prefix"] if settings["on_truncated"] == "quarantine" else ""
     removes = settings["on_truncated"] != "record"
     made.policies = {user.name: policy(user, removes, quarantine) for user in found}
     made.restricted = restricted(found)
