@@ -15,12 +15,13 @@ import boto3
 import botocore.config
 
 HOST, SESSIONS, SIZE = "sftp-01", 12, 120 * 10**6
+RATE = 40000  # kbit/s of each: partners are far away, and slower than the store, so that a mount reads ahead as far as it may
 OPTIONS = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR", "-oIdentitiesOnly=yes", "-oBatchMode=yes", "-oConnectTimeout=15"]
 
 
 def sftp(fleet: Any, port: int, *commands: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
     variables = fleet.variables[HOST]
-    words = ["sftp", "-q", "-P", str(port), "-i", str(variables["ansible_ssh_private_key_file"]), *OPTIONS, "-b", "-", f"partner@{variables['ansible_host']}"]
+    words = ["sftp", "-q", "-l", str(RATE), "-P", str(port), "-i", str(variables["ansible_ssh_private_key_file"]), *OPTIONS, "-b", "-", f"partner@{variables['ansible_host']}"]
     return subprocess.run(words, input="\n".join(commands) + "\n", capture_output=True, text=True, timeout=timeout, check=False)
 
 
