@@ -31,7 +31,7 @@ def test_the_mount_is_killed_for_memory(fleet, outage):
         f"cat /sys/fs/cgroup/memory/docker/{place}/memory.oom_control 2>/dev/null || docker exec bare cat /sys/fs/cgroup/memory/memory.oom_control"
         " 2>/dev/null || docker exec bare cat /sys/fs/cgroup/memory.events")
     assert int(dict(line.split() for line in counters.splitlines())["oom_kill"]) >= 1, counters
-    assert "rclone" not in fleet[HOST].check_output("docker top bare -eo comm")
+    assert "rclone" not in fleet[HOST].check_output("docker top bare -eo pid,comm")
 
 
 def test_partners_are_told_failure(outage):
