@@ -58,7 +58,7 @@ class Bench:
         size = ONE if sessions == 1 else EIGHT
 
         def one(number: int) -> None:
-            local, there = self.place / f"{side}.{number}", f"data/bench/{side}.{sessions}.{number}"
+            local, there = self.place / f"{side}.{number}", f"data/bench.{side}.{sessions}.{number}"
             self.sftp(side, f"put {self.place / str(size)} {there}" if up else f"get {there} {local}")
             if not up and local.stat().st_size != size * 10**6:
                 raise Failure(f"{there} came back with {local.stat().st_size} bytes")
@@ -79,7 +79,7 @@ class Bench:
         self.on(HOST, f"docker exec sabakan-sftp kill -9 {next(iter(mounts.values()))['pid']}")
         while True:
             try:
-                self.sftp("role", "ls data/bench")
+                self.sftp("role", "ls data/bench.role.1.0")
                 return time.monotonic() - started
             except Failure:
                 if time.monotonic() - started > 60:
@@ -129,7 +129,6 @@ def figures(bench: Bench, debian: str) -> dict[str, Any]:
                                 user=secrets["object_storage_access_key"], key=secrets["object_storage_secret_key"]))
     bench.on(HOST, RUN)
     time.sleep(5)
-    bench.sftp("role", "-mkdir data/bench")
     found: dict[str, Any] = {"debian": debian, "driver": bench.variables[HOST]["sftp_s3_driver"], "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     for sessions in (1, 8):
         for up in (True, False):
