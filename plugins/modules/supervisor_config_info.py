@@ -124,7 +124,7 @@ def runs_as(path):
     host.scan()
     for process in host.processes.values():
         if process.name == "supervisord":
-            configuration = host.supervisor(process.pid)[0]
+            configuration = host.links.supervisor(process.pid)[0]
             if configuration and configuration.path == path:
                 return pwd.getpwuid(os.stat(f"/proc/{process.pid}").st_uid).pw_name, host.environ(process.pid)
     return "", {}
