@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -100,13 +99,6 @@ class Host:
 
     def _limits(self, pid: int) -> tuple[int, int] | None:
         return _service.parse_limits(self._read(f"/proc/{pid}/limits")).get("nofile")
-
-    def started_at(self, pid: int) -> float:
-        """Epoch seconds, to a second; 0 when it is not known."""
-        boot = re.search(r"^btime (\d+)$", self.read("/proc/stat"), re.MULTILINE)
-        columns = self._read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-        ticks = columns[19] if len(columns) > 19 else ""
-        return int(boot[1]) + int(ticks) / os.sysconf("SC_CLK_TCK") if boot and ticks.isdecimal() else 0.0
 
     def measure(self, process: Process) -> tuple[int, dict[str, int]] | None:
         """Descriptors open, and how many of each kind; None when the process has gone."""

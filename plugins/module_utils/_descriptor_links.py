@@ -30,6 +30,13 @@ def _number(text: str) -> int:
     return -1 if text.strip() in ("infinity", "unlimited") else int(text) if text.strip().isdigit() else 0
 
 
+def nofile_of(host_config: Any) -> tuple[int, int] | None:
+    """The nofile limit of a container's HostConfig; None when it has none."""
+    limits = host_config.get("Ulimits") if isinstance(host_config, dict) else None
+    own = next((limit for limit in limits or [] if limit.get("Name") == "nofile"), None)
+    return (int(own["Soft"]), int(own["Hard"])) if own else None
+
+
 class Links:
     """What hands limits down on one host; each link is read once."""
 
@@ -97,16 +104,6 @@ class Links:
             runtime += [process for process in self.host.processes.values() if process.name == "dockerd"]
             return inspected, self.host.limits(runtime[0].pid) if runtime else None, False
 
-    def engine_is_older(self) -> bool:
-        """Whether the engine runs since before its settings were changed: the default is read at its start alone."""
-        engines = [process for process in self.host.processes.values() if process.name == "dockerd"]
-        started = self.host.started_at(engines[0].pid) if engines else 0.0
-        try:
-            # The boot's time is told in whole seconds.
-            return bool(started) and os.stat(self.host.root + DAEMON_JSON).st_mtime > started + 1
-        except OSError:
-            return False
-
     def container_name(self, identifier: str) -> str:
         return self.docker()[0].get(identifier, {}).get("Name", "").lstrip("/") if identifier else ""
 
@@ -115,14 +112,19 @@ class Links:
         if not identifier:
             return ()
         inspected, default, chosen = self.docker()
-        config = inspected.get(identifier, {}).get("HostConfig") or {}
-        own = next((limit for limit in config.get("Ulimits") or [] if limit.get("Name") == "nofile"), None)
+        found = inspected.get(identifier, {})
         name = self.container_name(identifier) or identifier[:12]
+        # What inspect tells has the default of the running engine merged in; the container's own is in its file alone.
+        merged = nofile_of(found.get("HostConfig"))
+        try:
+            own = nofile_of(json.loads(self.host.read(os.path.join(os.path.dirname(found.get("ResolvConfPath") or ""), "hostconfig.json"))))
+        except ValueError:
+            own = merged
         if own:
-            return (Link("container", name, own["Soft"], own["Hard"], "its own --ulimit nofile", can_raise=True),)
+            return (Link("container", name, *own, "its own --ulimit nofile", can_raise=True),)
         soft, hard = default or self.host.limits(process.pid) or (0, 0)
         setting = f"--ulimit nofile, or default-ulimits of {DAEMON_JSON}"
-        pending = chosen and self.engine_is_older()
+        pending = chosen and merged is not None and merged != default
         if pending:
             setting = f"restart docker.service, which runs since before {DAEMON_JSON} was changed, and then the container"
         return (Link("container", name, soft, hard, setting, asked=chosen, can_raise=True, pending=pending),)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 
@@ -131,11 +130,18 @@ def test_a_unit_above_the_machines_hard_limit_is_caught(made_up):
     assert made_up.report(units=["redis.service"])[0]["verdicts"][0]["link"] == "container runtime"
 
 
-def with_container(made_up, ulimits=None, now=(1048576, 1048576)):
+def with_container(made_up, own=None, now=(1048576, 1048576), merged=None):
+    """own: its limit, as the engine keeps it. merged: what inspect tells, the default of the engine in it."""
+    def config(limit):
+        return {"Ulimits": [{"Name": "nofile", "Soft": limit[0], "Hard": limit[1]}] if limit else None}
+
     made_up.process(30, "containerd", 1, now, "/system.slice/containerd.service")
     made_up.process(31, "python3", 30, (1024, 4096), f"/system.slice/docker-{ID}.scope")
+    directory = f"/srv/docker/containers/{ID}"
+    made_up.write(f"{directory}/hostconfig.json", json.dumps(config(own)))
     made_up.answers["docker ps"] = ID + "\n"
-    made_up.answers["docker inspect"] = json.dumps([{"Id": ID, "Name": "/bot", "HostConfig": {"Ulimits": ulimits}}])
+    made_up.answers["docker inspect"] = json.dumps(
+        [{"Id": ID, "Name": "/bot", "HostConfig": config(own or merged), "ResolvConfPath": f"{directory}/resolv.conf"}])
 
 
 @pytest.mark.parametrize("container", ["bot", ID, ID[:12]])
@@ -164,14 +170,11 @@ def test_a_container_that_is_behind_in_one_of_both_limits_is_caught(made_up, def
     assert [v["verdict"] for v in made_up.report(containers=["bot"])[0]["verdicts"]] == ["stale"]
 
 
-@pytest.mark.parametrize(("ticks", "link"), [(100, "container"), (50_000, "process")])
-def test_an_engine_from_before_its_settings_changed_is_the_link(made_up, ticks, link):
-    with_container(made_up)
+@pytest.mark.parametrize(("merged", "link"), [((1024, 4096), "container"), ((2048, 4096), "process"), (None, "process")])
+def test_an_engine_from_before_its_settings_changed_is_the_link(made_up, merged, link):
+    """What inspect tells of a container without a limit is the default of the engine that runs."""
+    with_container(made_up, merged=merged)
     with_default(made_up, 2048, 4096)
-    made_up.process(32, "dockerd", 1)
-    made_up.write("/proc/32/stat", f"32 (dockerd) S 1 {'0 ' * 17}{ticks * os.sysconf('SC_CLK_TCK')} 0")
-    made_up.write("/proc/stat", "cpu 1\nbtime 1000000\n")
-    os.utime(made_up.root / "etc/docker/daemon.json", (1_010_000, 1_010_000))
     found = made_up.report(containers=["bot"], needs={"bot": "2048:4096"})[0]["verdicts"]
     assert {verdict["verdict"]: verdict["link"] for verdict in found} == {"below_need": link, "stale": link}
     assert all(("restart docker.service" in verdict["message"]) is (link == "container") for verdict in found)
@@ -179,13 +182,13 @@ def test_an_engine_from_before_its_settings_changed_is_the_link(made_up, ticks, 
 
 @pytest.mark.parametrize(("limit", "link"), [("1024:4096", ""), ("1024:8192", "container"), ("2048:4096", "container"), (1024, "")])
 def test_a_need_may_be_of_both_limits(made_up, limit, link):
-    with_container(made_up, [{"Name": "nofile", "Soft": 1024, "Hard": 4096}])
+    with_container(made_up, (1024, 4096))
     found = made_up.report(containers=["bot"], needs={"bot": limit})[0]["verdicts"]
     assert [v["link"] for v in found if v["verdict"] == "below_need"] == ([link] if link else [])
 
 
 def test_a_containers_own_ulimit_is_what_it_is_held_against(made_up):
-    with_container(made_up, [{"Name": "nofile", "Soft": 1024, "Hard": 4096}])
+    with_container(made_up, (1024, 4096))
     (found,) = made_up.report(containers=["bot"], need=2000)
     assert [(v["verdict"], v["link"]) for v in found["verdicts"]] == [("below_need", "container")]
     assert "its own --ulimit nofile" in found["verdicts"][0]["message"]
