@@ -73,7 +73,7 @@ def ansible() -> Callable[..., SimpleNamespace]:
 def module(ansible: Callable[..., SimpleNamespace]) -> Callable[..., dict[str, Any]]:
     """What a module of the collection returns for its arguments on a host."""
     def call(host: str, name: str, **arguments: Any) -> dict[str, Any]:
-        done = ansible("ansible", host, "-m", f"sabakan.vps.{name}", "-a", json.dumps(arguments))
+        done = ansible("ansible", host, "-m", f"sabakan.vps.{name}", *(["-a", json.dumps(arguments)] if arguments else []))
         assert done.returncode == 0, done.text
         found: dict[str, Any] = json.loads(done.output.partition("=> ")[2])
         return found

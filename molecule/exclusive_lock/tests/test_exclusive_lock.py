@@ -98,9 +98,14 @@ def test_the_engine_starts_a_killed_container_again_without_a_hand(fleet, name):
 
 # The audit on a host with an engine
 
+LOCKS = "import fcntl, time; own = open('/osd/fsid', 'w'); fcntl.flock(own, fcntl.LOCK_EX); time.sleep(600)"
+UNIT = "printf '[Service]\\nExecStart=%s\\n[Install]\\nWantedBy=multi-user.target\\n' > /etc/systemd/system/%s.service"
+
+
 @pytest.fixture
 def planted(fleet):
-    """Two containers on one directory, two on one device by two nodes of it, and two that share nothing."""
+    """Containers on one directory, on one device by two of its nodes, with a lock of its own, and some that share nothing;
+    two units of one directory, and one that starts what the engine starts too."""
     host = fleet["exclusive-12"]
     run = f"{RUN.replace(' -v db:/data', '')} %s sabakan/tiny sleep infinity"
     host.check_output(
@@ -112,8 +117,15 @@ def planted(fleet):
         ("no", "-v /srv/a:/data --device /dev/disk-c"), ("no", "-v /srv/b:/data"), ("no", "-v /srv/shared:/data:ro"),
     ]):
         host.check_output(run % (f"planted-{number}", policy, options))
+    host.check_output(run.replace("sleep infinity", "python3 -c %s") % ("planted-7", "no", "--tmpfs /osd -v /srv/c:/data", f'"{LOCKS}"'))
+    host.check_output("mkdir -p /opt/twin; touch /opt/twin/PG_VERSION")
+    for name, command in (("twin-a", "/usr/bin/env DIR=1 --dir=/opt/twin"), ("twin-b", "/usr/bin/env --dir=/opt/twin"), ("starter", "/usr/bin/docker start -a planted-0")):
+        host.check_output(f"{UNIT % (command, name)}; systemctl enable {name}")
     yield host
-    host.check_output("docker rm -f $(docker ps -aqf name=planted-); rm -r /srv/shared /srv/a /srv/b /dev/disk-?")
+    host.check_output(
+        "systemctl disable twin-a twin-b starter; rm /etc/systemd/system/twin-?.service /etc/systemd/system/starter.service; systemctl daemon-reload;"
+        " docker rm -f $(docker ps -aqf name=planted-); rm -r /opt/twin /srv/shared /srv/a /srv/b /srv/c /dev/disk-?",
+    )
 
 
 def test_every_planted_case_is_found_with_its_evidence_and_nothing_else(planted, module):
@@ -122,9 +134,14 @@ def test_every_planted_case_is_found_with_its_evidence_and_nothing_else(planted,
         ("shared_data", "container planted-0", "container planted-1"),
         ("shared_data", "container planted-1", "container planted-4"),
         ("shared_data", "container planted-1", "container planted-5"),
+        ("shared_data", "container planted-1", "container planted-7"),
+        ("private_lock", "container planted-7"),
+        ("duplicated_unit", "unit twin-a.service", "unit twin-b.service"),
+        ("two_starters", "container planted-0", "unit starter.service"),
         ("shared_device", "container planted-2", "container planted-3"),
     }
     evidence = {finding["place"]: " ".join(finding["evidence"]) for finding in found}
+    assert any("holds a lock on /osd/fsid" in text and "on tmpfs" in text for text in evidence.values())
     assert "container planted-2 asks for no lock" in evidence["dev 7:77"]
     (shared,) = [text for text in evidence.values() if "planted-0" in text]
     assert "planted-0 (running, starts by itself (restart always))" in shared
@@ -187,7 +204,7 @@ def test_another_host_is_refused_while_the_lease_is_held_and_gets_a_higher_token
     held = token(here)
     refused = there.run(ELSEWHERE % 0)
     assert refused.rc == 75
-    assert re.search(rf"the lease is held by host exclusive-13, PID \d+ .*token {held};", refused.stderr)
+    assert re.search(rf"the lease is held by .*host exclusive-13, PID \d+ .*token {held};", refused.stderr)
     here.check_output("systemctl stop ledger")
     after = there.check_output(ELSEWHERE % 0)
     assert int(after.removeprefix("token ")) > int(held)
