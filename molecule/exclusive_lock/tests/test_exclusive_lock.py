@@ -143,8 +143,7 @@ def test_every_planted_case_is_found_with_its_evidence_and_nothing_else(planted,
     evidence = {finding["place"]: " ".join(finding["evidence"]) for finding in found}
     assert any("holds a lock on /osd/fsid" in text and "on tmpfs" in text for text in evidence.values())
     assert "container planted-2 asks for no lock" in evidence["dev 7:77"]
-    (shared,) = [text for text in evidence.values() if "planted-0" in text]
-    assert "planted-0 (running, starts by itself (restart always))" in shared
+    assert any("planted-0 (running, starts by itself (restart always)) may write /srv/shared" in text for text in evidence.values())
     status = planted.check_output("stat -c '%d %i' /srv/shared").split()
     assert f"dir {int(status[0]) >> 8}:{int(status[0]) & 255}:{status[1]}" in " ".join(evidence)
 
@@ -204,7 +203,7 @@ def test_another_host_is_refused_while_the_lease_is_held_and_gets_a_higher_token
     held = token(here)
     refused = there.run(ELSEWHERE % 0)
     assert refused.rc == 75
-    assert re.search(rf"the lease is held by .*host exclusive-13, PID \d+ .*token {held};", refused.stderr)
+    assert re.search(rf"the lease is held by .*host exclusive-13.*, PID \d+ .*token {held};", refused.stderr)
     here.check_output("systemctl stop ledger")
     after = there.check_output(ELSEWHERE % 0)
     assert int(after.removeprefix("token ")) > int(held)
