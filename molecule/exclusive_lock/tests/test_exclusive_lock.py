@@ -140,11 +140,12 @@ def test_every_planted_case_is_found_with_its_evidence_and_nothing_else(planted,
         ("two_starters", "container planted-0", "unit starter.service"),
         ("shared_device", "container planted-2", "container planted-3"),
     }
-    evidence = {finding["place"]: " ".join(finding["evidence"]) for finding in found}
-    assert any("holds a lock on /osd/fsid" in text and "on tmpfs" in text for text in evidence.values())
-    assert "container planted-2 asks for no lock" in evidence["dev 7:77"]
-    assert any("planted-0 (running, starts by itself (restart always)) may write /srv/shared" in text for text in evidence.values())
-    assert planted.check_output("stat -c 'dir %Hd:%Ld:%i' /srv/shared") in evidence
+    evidence = " ".join(line for finding in found for line in finding["evidence"])
+    assert "holds a lock on /osd/fsid" in evidence and "on tmpfs" in evidence
+    assert "container planted-2 asks for no lock" in evidence
+    identity = planted.check_output("stat -c 'dir %Hd:%Ld:%i' /srv/shared")
+    assert f"planted-0 (running, starts by itself (restart always)) may write /srv/shared as /data, {identity}" in evidence
+    assert "dev 7:77" in {finding["place"] for finding in found}
 
 
 @pytest.mark.parametrize("name", HOSTS)
