@@ -7,7 +7,7 @@ and what is to be said about a process. Nothing here touches the system.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.sabakan.vps.plugins.module_utils._daemon_needs import Need
@@ -36,7 +36,7 @@ class Link:
     pending: bool = False  # it runs since before its setting was changed: what it hands down now is the older value
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))  # asdict copies deeply, and a host has thousands
 
 
 def height(value: int) -> float:
