@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from partner import ROOT, play, users
 
-FINGERPRINT = "find /etc/sabakan /usr/local/lib/sabakan /var/lib/docker/containers -name '*.log' -prune -o -printf '%p %s %T@\\n' | sort | md5sum; docker ps -aq"
+FINGERPRINT = "find /etc/sabakan /usr/local/lib/sabakan -printf '%p %s %T@\\n' | sort | md5sum; docker ps -aq --no-trunc; docker images -q"
 
 
 def test_everything_that_is_wrong_is_told_at_once_and_nothing_changes(fleet):
@@ -28,7 +28,6 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_changes(fleet):
         "sftp_s3_memory 100 MiB cannot carry rclone", "What fits",
     ]
     assert [word for word in wanted if word not in told] == []
-    assert "secret\\" not in told.replace("secret_key", "")
     assert fleet["sftp-02"].check_output(FINGERPRINT) == before
 
 
