@@ -59,7 +59,8 @@ options:
       listens_on:
         description:
           - TCP addresses (C(address:port), C([address]:port) for IPv6) or paths of UNIX sockets that the unit's processes
-            must serve. A unit without any must have lived for a second.
+            must serve. A unit without any must have lived for a second. A unit that runs and still does not serve one
+            when O(timeout) is over is restarted, once.
         type: list
         elements: str
         default: []
@@ -177,6 +178,20 @@ def await_units(systemd, units, shown, timeout):
         shown = systemd.show(names)
 
 
+def revive(module, systemd, units, short, results, diffs):
+    """Restarts, once, what was left alone and yet serves none of its addresses after the wait; whether there was any."""
+    revived = False
+    for unit, result in zip(units, results):
+        reasons = short.get(unit["name"], [])
+        if result["action"] == "none" and any(reason.startswith(_systemd.DEAF) for reason in reasons):
+            decision = _service.Decision("restart", None, False, tuple(reasons))
+            act(module, systemd, unit, decision)
+            diffs.append(describe(unit["name"], systemd.running(systemd.show([unit["name"]])[unit["name"]]), decision))
+            result.update(action="restart", reasons=reasons)
+            revived = True
+    return revived
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -220,6 +235,9 @@ def main():
     if not module.check_mode:
         shown = systemd.show(names) if acted else shown
         short, shown = await_units(systemd, units, shown, module.params["timeout"])
+        if short and revive(module, systemd, units, short, results, diffs):
+            changed = True
+            short, shown = await_units(systemd, units, systemd.show(names), module.params["timeout"])
         if short:
             module.fail_json(
                 msg="; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in short.items()),
