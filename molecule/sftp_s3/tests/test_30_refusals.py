@@ -44,8 +44,13 @@ def test_a_package_without_the_right_signature_is_refused(fleet, version, reason
     assert fleet["sftp-01"].check_output(FINGERPRINT) == before
 
 
+def test_an_older_release_under_a_newer_name_is_refused(fleet):
+    result = play(fleet, "sftp-01", "--tags", "sftp_s3_preflight,sftp_s3_install", sftp_s3_driver_version="1.24.4")
+    assert result.returncode and "Refuse another version" in result.stdout, result.stdout[-2000:]
+
+
 def test_a_file_that_was_changed_in_place_is_fetched_anew(fleet):
-    path = "/usr/local/lib/sabakan/sftp_s3/mount-s3.deb"
+    path = "/usr/local/lib/sabakan/sftp_s3/mount-s3-1.24.0.deb"
     digest = fleet["sftp-01"].check_output(f"sha256sum {path}")
     fleet["sftp-01"].check_output(f"echo >> {path}")
     assert play(fleet, "sftp-01", "--tags", "sftp_s3_preflight,sftp_s3_install").returncode == 0
