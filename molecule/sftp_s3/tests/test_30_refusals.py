@@ -33,7 +33,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_changes(fleet):
 
 @pytest.mark.parametrize(
     ("version", "reason"),
-    [("1.24.1", "the signature is not of this file"), ("1.24.2", "signed by another key"), ("1.24.3", "signed by another key")],
+    [("1.24.1", "the signature is not of this file"), ("1.24.2", "it is signed by another key"), ("1.24.3", "it is signed by another key")],
     ids=["changed-after-it-was-signed", "signed-by-the-retired-key", "signed-by-a-stranger"],
 )
 def test_a_package_without_the_right_signature_is_refused(fleet, version, reason):
