@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import testinfra
 from testinfra.host import Host
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools.machines import Machine  # noqa: E402
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 INVENTORY = os.environ.get("SABAKAN_INVENTORY") or str(SCENARIO / "inventory")
@@ -31,12 +35,17 @@ class Fleet:
     def __getitem__(self, name: str) -> Host:
         if name not in self._hosts:
             variables = self.variables[name]
+            port = self.machine(name).port if variables.get("fleet_kind") == "machine" else 22
             self._hosts[name] = testinfra.get_host(
-                f"ssh://root@{variables['ansible_host']}", ssh_identity_file=variables["ansible_ssh_private_key_file"],
+                f"ssh://root@{variables['ansible_host']}:{port}", ssh_identity_file=variables["ansible_ssh_private_key_file"],
                 ssh_extra_args="-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
                 controlpersist=120,
             )
         return self._hosts[name]
+
+    def machine(self, name: str) -> Machine:
+        """A host with fleet_kind: machine, to cut its power, start it again and read its console."""
+        return Machine(Path(self.variables[name]["fleet_machines"]) / name)
 
     def address(self, name: str) -> str:
         return str(self.variables[name]["ansible_host"])
