@@ -144,7 +144,7 @@ def read_users(users: object, driver: Mapping[str, Any], settings: Mapping[str, 
         try:
             found.append(read_user(item, f"sftp_s3_users[{index}]", settings))
         except ValueError as error:
-            errors.append(str(error))
+            errors.append(f"{error}.")
     for what in ("name", "uid"):
         values = [getattr(user, what) for user in found]
         for value in sorted({value for value in values if values.count(value) > 1}):

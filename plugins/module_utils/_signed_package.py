@@ -67,7 +67,7 @@ def package_of(
     base = (url or str(about["url"])).rstrip("/")
     path = str(about["path"]).format(version=chosen, architecture=about["architectures"][architecture])
     return {
-        "version": chosen, "fingerprint": signer, "file": f"{name}.deb", "url": f"{base}/{path}",
+        "version": chosen, "fingerprint": signer, "file": f"{name}-{chosen}.deb", "url": f"{base}/{path}",
         "signature_url": f"{base}/{path}.asc", "keys_url": f"{base}/{about['keys']}",
     }, []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cgroup_limits_info
 short_description: Read the limits that are in force on a process from its control group
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Reads memory, memory and swap, CPUs and swappiness from the control group of a process, of version 1 or 2. What was
     asked of a container engine need not be what the kernel enforces, as where it does not account swap.

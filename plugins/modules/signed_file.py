@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: signed_file
 short_description: Download a file only as its signer made it
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Downloads a file, its detached OpenPGP signature and the signer's public keys, takes from the keys the one whose full
     fingerprint was asked for, and puts the file in place only if C(gpgv), with a keyring of that key alone, says that the

@@ -12,7 +12,7 @@ V2 = "0::/system.slice/docker-abc.scope\n"
 NONE = 9223372036854771712
 
 
-def v1(memory: int, both: "int | None", quota: int) -> dict[str, str]:
+def v1(memory: int, both: int | None, quota: int) -> dict[str, str]:
     files = {
         "memory/docker/abc/memory.limit_in_bytes": str(memory), "cpu/docker/abc/cpu.cfs_quota_us": str(quota),
         "cpu/docker/abc/cpu.cfs_period_us": "100000", "memory/docker/abc/memory.swappiness": "60",
@@ -20,7 +20,7 @@ def v1(memory: int, both: "int | None", quota: int) -> dict[str, str]:
     return {**files, **({} if both is None else {"memory/docker/abc/memory.memsw.limit_in_bytes": str(both)})}
 
 
-def v2(memory: str, swap: "str | None", cpu: str) -> dict[str, str]:
+def v2(memory: str, swap: str | None, cpu: str) -> dict[str, str]:
     own = "system.slice/docker-abc.scope"
     return {f"{own}/memory.max": memory, f"{own}/cpu.max": cpu, **({} if swap is None else {f"{own}/memory.swap.max": swap})}
 

@@ -68,6 +68,8 @@ def test_the_package_is_that_of_the_architecture(architecture: str, theirs: str)
     base = "https://s3.amazonaws.com/mountpoint-s3-release"
     assert not errors
     assert package["url"] == f"{base}/1.24.0/{theirs}/mount-s3-1.24.0-{theirs}.deb"
+    # Another version is another file, or the one in place would stand the test for it.
+    assert package["file"] == "mount-s3-1.24.0.deb"
     assert package["signature_url"] == package["url"] + ".asc"
     assert package["keys_url"] == f"{base}/public_keys/KEYS"
     assert package["fingerprint"] == NEW
