@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,3 +64,27 @@ class Fleet:
 @pytest.fixture(scope="session")
 def fleet() -> Fleet:
     return Fleet()
+
+
+@pytest.fixture(scope="session")
+def ansible() -> Callable[..., SimpleNamespace]:
+    """Runs a program of Ansible over the scenario's hosts: returncode, output, and text (all of it, unfolded)."""
+    def run(program: str, *words: str) -> SimpleNamespace:
+        inventories = [f"--inventory={path}" for path in (INVENTORY, os.environ["SABAKAN_FLEET"])]
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run([program, *inventories, *words], capture_output=True, text=True, env=environment, check=False)
+        return SimpleNamespace(returncode=done.returncode, output=done.stdout, text=" ".join((done.stdout + done.stderr).split()))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def module(ansible: Callable[..., SimpleNamespace]) -> Callable[..., dict[str, Any]]:
+    """What a module of the collection returns for its arguments on a host."""
+    def call(host: str, name: str, **arguments: Any) -> dict[str, Any]:
+        done = ansible("ansible", host, "-m", f"sabakan.vps.{name}", *(["-a", json.dumps(arguments)] if arguments else []))
+        assert done.returncode == 0, done.text
+        found: dict[str, Any] = json.loads(done.output.partition("=> ")[2])
+        return found
+
+    return call
