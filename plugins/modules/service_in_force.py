@@ -49,8 +49,9 @@ options:
         type: path
       limits:
         description:
-          - Limits, soft and hard alike, that every process of the unit must have, by the names C(nofile), C(nproc),
-            C(memlock), C(core), C(stack) and C(as); in the units of C(/proc/PID/limits), C(-1) for unlimited.
+          - Limits that every process of the unit must have, by the names C(nofile), C(nproc), C(memlock), C(core),
+            C(stack) and C(as); in the units of C(/proc/PID/limits), C(-1) for unlimited. A number is soft and hard
+            alike, C(soft:hard) each.
           - They are asked for in a drop-in of the unit, C(50-sabakan-limits.conf); a unit whose processes have others
             is restarted, and the task fails if they still have, as happens where systemd's own limit is lower.
           - C({}) takes that drop-in away; without this option it is left alone.
@@ -132,9 +133,9 @@ def check_units(module, systemd, units, shown):
                     msg=f"{unit['name']}: limit {name!r} is unknown; one of {', '.join(_service.LIMIT_NAMES)}"
                 )
             try:
-                unit["limits"][name] = int(value)
-            except (TypeError, ValueError):
-                module.fail_json(msg=f"{unit['name']}: limit {name} must be a whole number, not {value!r}")
+                unit["limits"][name] = _service.parse_wanted(value)
+            except ValueError:
+                module.fail_json(msg=f"{unit['name']}: limit {name} must be a whole number, or two as soft:hard, not {value!r}")
         refused += [f"{unit['name']}: {text}" for text in _service.refusals(unit, shown[unit["name"]], most, why)]
     if refused:
         module.fail_json(msg="; ".join(refused))
