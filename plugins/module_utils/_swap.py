@@ -11,107 +11,15 @@ chosen anew from what is seen, so that a run after an interruption goes on from 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-MIB = 1 << 20
-SMALLEST = 8 * MIB
+from ansible_collections.sabakan.vps.plugins.module_utils._swap_text import MIB, SMALLEST, megabytes
+
 LEAST_AUTOMATIC = 64 * MIB
-UNITS = {"M": MIB, "G": 1 << 30, "T": 1 << 40}
 FILESYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs")
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "virtiofs", "glusterfs", "lustre", "afs")
 MEMORY = ("tmpfs", "ramfs", "devtmpfs")
-
-
-def megabytes(size: float) -> int:
-    return int(size // MIB)
-
-
-def parse_size(text: str) -> int:
-    """Bytes of 512M, 1.5G, 2GiB or 1T, rounded down to whole MiB; ValueError says what is wrong."""
-    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([MGT])(?:i?B)?\s*", str(text), re.IGNORECASE | re.ASCII)
-    if not match:
-        hint = f": say {text}M or {text}G" if re.fullmatch(r"\d+", str(text)) else ""
-        raise ValueError(f"{text!r} is no size; a number and M, G or T is, such as 512M or 2G{hint}")
-    size = int(float(match[1]) * UNITS[match[2].upper()]) // MIB * MIB
-    if size < SMALLEST:
-        raise ValueError(f"{text} is less than the least, {megabytes(SMALLEST)}M")
-    return size
-
-
-@dataclass(frozen=True)
-class Swap:
-    """A line of /proc/swaps, in bytes."""
-
-    path: str
-    kind: str
-    size: int
-    used: int
-    priority: int
-
-
-def unescape(text: str) -> str:
-    r"""\040 and the like, as in /proc/swaps, mountinfo and fstab."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8) & 0xFF), text)
-
-
-def escape(text: str) -> str:
-    return re.sub(r"[\s\\#]", lambda match: f"\\{ord(match[0]):03o}", text)
-
-
-def parse_swaps(text: str) -> list[Swap]:
-    found = []
-    for line in text.splitlines()[1:]:
-        words = line.split()
-        if len(words) == 5 and all(re.fullmatch(r"-?\d+", word, re.ASCII) for word in words[2:]):
-            size, used, priority = (int(word) for word in words[2:])
-            found.append(Swap(unescape(words[0]), words[1], size * 1024, used * 1024, priority))
-    return found
-
-
-def parse_meminfo(text: str) -> dict[str, int]:
-    """Bytes by name."""
-    found = re.findall(r"^(\w+(?:\(\w+\))?):\s+(\d+) kB$", text, re.MULTILINE | re.ASCII)
-    return {name: int(value) * 1024 for name, value in found}
-
-
-def filesystem_of(path: str, mountinfo: str) -> tuple[str, bool]:
-    """(type of the file system that a resolved path is on, whether it is mounted read-only)."""
-    best, found = -1, ("", False)
-    for line in mountinfo.splitlines():
-        left, _dash, right = line.partition(" - ")
-        words, kind = left.split(), right.split()
-        if len(words) < 6 or len(kind) < 1:
-            continue
-        point = unescape(words[4])
-        if (path == point or path.startswith(point.rstrip("/") + "/")) and len(point) >= best:  # the last mount wins
-            options = words[5].split(",") + (kind[2].split(",") if len(kind) > 2 else [])
-            best, found = len(point), (kind[0], "ro" in options)
-    return found
-
-
-def edit_fstab(text: str, path: str, wanted: bool, priority: int | None = None) -> str:
-    """fstab with one line for a swap file, or none; every other line stays as it is, byte for byte."""
-    lines, kept, done = text.splitlines(keepends=True), [], False
-    for line in lines:
-        words = line.split()
-        if len(words) < 3 or words[0].startswith("#") or unescape(words[0]) != path or words[2] != "swap":
-            kept.append(line)
-            continue
-        if not wanted or done:
-            continue
-        done = True
-        options = [word for word in (words[3].split(",") if len(words) > 3 else ["sw"]) if word != "noauto"] or ["sw"]
-        if priority is not None and f"pri={priority}" not in options:
-            options = [word for word in options if not word.startswith("pri=")] + [f"pri={priority}"]
-        same = len(words) > 3 and ",".join(options) == words[3]
-        kept.append(line if same else f"{words[0]} {words[1]} swap {','.join(options)} 0 0\n")
-    if wanted and not done:
-        if kept and not kept[-1].endswith("\n"):
-            kept[-1] += "\n"
-        kept.append(f"{escape(path)} none swap sw{'' if priority is None else f',pri={priority}'} 0 0\n")
-    return "".join(kept)
 
 
 @dataclass(frozen=True)
@@ -121,8 +29,11 @@ class File:
     size: int | None = None
     regular: bool = True
     swap: bool = False  # has the signature
+    blank: bool = False  # begins with zeros: what an interrupted run leaves
     whole: bool = False  # without holes
+    private: bool = True  # root alone can read it
     active: bool = False
+    elsewhere: str = ""  # another name under which it is in use
     used: int = 0
     priority: int = 0
 
@@ -137,8 +48,8 @@ class Host:
     bridge: File = ABSENT
     memory: int = 0
     available: int = 0  # MemAvailable
-    other_swap: int = 0  # of all swap that is neither the file nor the bridge
-    other_free: int = 0
+    other_swap: int = 0  # of all swap that is neither the file nor the bridge, nor replaced by it
+    other_free: int = 0  # of that on disks: what goes to zram stays in the memory
     disk_free: int = 0
     filesystem: str = "ext4"
     read_only: bool = False
@@ -149,6 +60,11 @@ class Host:
     def margin(self) -> int:
         """What must stay free of the memory when swap is taken away."""
         return max(64 * MIB, self.memory // 20)
+
+    @property
+    def room(self) -> int:
+        """Of the disk; what is left of an earlier run gives its part back first."""
+        return self.disk_free + (self.new.size or 0) + (0 if self.bridge.active else self.bridge.size or 0)
 
 
 @dataclass(frozen=True)
@@ -166,6 +82,11 @@ class Wanted:
         return self.priority is None or file.priority == self.priority
 
 
+def paths(path: str) -> Iterable[tuple[str, str]]:
+    """(name, path) of the three."""
+    return (("file", path), ("new", f"{path}.new"), ("bridge", f"{path}.bridge"))
+
+
 def automatic(host: Host, limit: int) -> tuple[int, str]:
     """(bytes, "") of a file of the size of the memory within its bounds, or (0, why there is none)."""
     if host.file.swap and (host.file.size or 0) >= SMALLEST:
@@ -173,9 +94,9 @@ def automatic(host: Host, limit: int) -> tuple[int, str]:
     lacking = min(host.memory, limit) - host.other_swap
     if lacking < LEAST_AUTOMATIC:
         return 0, f"the host has {megabytes(host.other_swap)} MiB of swap elsewhere, with {megabytes(host.memory)} MiB of memory"
-    size = min(lacking, host.disk_free // 4) // MIB * MIB
+    size = min(lacking, host.room // 4) // MIB * MIB
     if size < LEAST_AUTOMATIC:
-        return 0, f"only {megabytes(host.disk_free)} MiB are free, of which a quarter is less than {megabytes(LEAST_AUTOMATIC)}"
+        return 0, f"only {megabytes(host.room)} MiB are free, of which a quarter is less than {megabytes(LEAST_AUTOMATIC)}"
     return size, ""
 
 
@@ -210,34 +131,64 @@ def _bridge_free(host: Host) -> int:
     return (host.bridge.size or 0) - host.bridge.used if host.bridge.active else 0
 
 
+def _not_ours(host: Host, wanted: Wanted) -> str:
+    """Why one of the three names must not be touched."""
+    for name, path in paths(wanted.path):
+        file = getattr(host, name)
+        if file.size is None:
+            continue
+        if not file.regular or not (file.swap or file.blank and name != "file"):
+            return f"{path} exists and is no swap file; it is left alone"
+        if file.elsewhere:
+            return f"{path} is in use as {file.elsewhere}; it is left alone"
+        if file.active and name == "new":
+            return f"{path} is in use as swap, and the name is needed for making {wanted.path}; switch it off and remove it"
+    return ""
+
+
 def refusal(host: Host, wanted: Wanted) -> str:
     """Why what is wanted must not be begun; empty where it may."""
     file, path = host.file, wanted.path
-    if file.size is not None and (not file.regular or not file.swap and file.size):
-        return f"{path} exists and is no swap file; it is left alone"
+    why = _not_ours(host, wanted)
+    if why:
+        return why
     if wanted.state == "absent" or wanted.state == "disabled" and wanted.good(file):
-        why = cannot_do_without(host, file)
+        used = (file.used if file.active else 0) + (host.bridge.used if host.bridge.active else 0)
+        why = cannot_do_without(host, replace(file, active=True, used=used))
         return f"{path} cannot be switched off: {why}; free memory, or add other swap first" if why else ""
     if wanted.size is None:
         return ""
     if not wanted.good(file):
-        # What is left of an earlier run gives its room back first.
-        free = host.disk_free + (host.new.size or 0) + (0 if host.bridge.active else host.bridge.size or 0)
-        if free < wanted.size + wanted.keep_free and not (host.bridge.active and not file.active):
-            return (f"only {megabytes(free)} MiB are free for {path}, and its {megabytes(wanted.size)} MiB (made beside the old file) "
-                    f"+ {megabytes(wanted.keep_free)} are needed")
-        if not cannot_do_without(host, file, _bridge_free(host)):
-            return ""
-        why = cannot_do_without(host, file, wanted.size + _bridge_free(host))
-        if why:
-            return f"{path} cannot become {megabytes(wanted.size)} MiB: {why}; free memory, or choose a larger size"
-        after = free - wanted.size + (file.size or 0)
-        if after < wanted.size + wanted.keep_free:
-            return (f"{path} can only be replaced by way of a second file, as {megabytes(file.used)} MiB are swapped out, and of the disk "
-                    f"{megabytes(after)} MiB would then be free where {megabytes(wanted.size)} + {megabytes(wanted.keep_free)} are needed")
-    elif file.active and not wanted.right_priority(file):
+        return _no_room(host, wanted) or _no_way(host, wanted)
+    if file.active and not wanted.right_priority(file):
         why = cannot_do_without(host, file)
         return f"{path} cannot change its priority: {why}" if why else ""
+    return ""
+
+
+def _no_room(host: Host, wanted: Wanted) -> str:
+    """Why the disk cannot hold the new file."""
+    size = wanted.size or 0
+    carried = host.bridge.active  # a replacement was interrupted: the file goes before the new one comes, and the end frees most
+    free = host.room + (host.file.size or 0 if carried else 0)
+    if free >= size + (0 if carried else wanted.keep_free):
+        return ""
+    return (f"only {megabytes(free)} MiB are free for {wanted.path}, and its {megabytes(size)} MiB (made beside the old file) "
+            f"+ {megabytes(wanted.keep_free)} are needed")
+
+
+def _no_way(host: Host, wanted: Wanted) -> str:
+    """Why a file in use cannot be replaced by one of another size."""
+    file, path, size = host.file, wanted.path, wanted.size or 0
+    if not cannot_do_without(host, file, _bridge_free(host)):
+        return ""
+    why = cannot_do_without(host, file, size + _bridge_free(host))
+    if why:
+        return f"{path} cannot become {megabytes(size)} MiB: {why}; free memory, or choose a larger size"
+    after = host.room - size + (file.size or 0)
+    if after < size + wanted.keep_free:
+        return (f"{path} can only be replaced by way of a second file, as {megabytes(file.used)} MiB are swapped out, and of the disk "
+                f"{megabytes(after)} MiB would then be free where {megabytes(size)} + {megabytes(wanted.keep_free)} are needed")
     return ""
 
 
@@ -248,8 +199,22 @@ def _away(host: Host) -> str:
     return "remove bridge" if host.bridge.size is not None else ""
 
 
+def _finish(host: Host, wanted: Wanted) -> str:
+    """The next step where the file is as it should be."""
+    file, bridge = host.file, host.bridge
+    if bridge.size is not None and not bridge.active:
+        return "remove bridge"
+    if not file.private:
+        return "close file"
+    if wanted.state == "disabled":
+        return "off file" if file.active else _away(host)
+    if not file.active:
+        return "on file"
+    return _away(host) if wanted.right_priority(file) else "off file"
+
+
 def next_step(host: Host, wanted: Wanted) -> str:
-    """One of: remove new, make new, name new, make bridge, on/off/remove file or bridge; empty when all is as wanted."""
+    """One of: make, remove new; name new; make, on, off, remove bridge; close, on, off, remove file; empty when all is done."""
     file, bridge = host.file, host.bridge
     if wanted.state == "absent":
         if file.active:
@@ -257,22 +222,16 @@ def next_step(host: Host, wanted: Wanted) -> str:
         return "remove file" if file.size is not None else "remove new" if host.new.size is not None else _away(host)
     stuck = bool(cannot_do_without(host, file, _bridge_free(host)))
     if host.new.size is not None:
-        if not wanted.good(host.new) or file.active and stuck:
+        if not wanted.good(host.new) or wanted.good(file) or file.active and stuck:
             return "remove new"
         return "off file" if file.active else "name new"
     if wanted.good(file):
-        if bridge.size is not None and not bridge.active:
-            return "remove bridge"
-        if wanted.state == "disabled":
-            return "off file" if file.active else _away(host)
-        if not file.active:
-            return "on file"
-        return _away(host) if wanted.right_priority(file) else "off file"
+        return _finish(host, wanted)
+    if bridge.size is not None and not bridge.active:
+        return "on bridge" if file.active and stuck and wanted.good(bridge) else "remove bridge"
     if not file.active:
         # Only where a bridge carries the swap does the old file go first: then three would have to fit on the disk.
         return "remove file" if bridge.active and file.size is not None else "make new"
-    if bridge.size is not None and not bridge.active:
-        return "on bridge" if stuck and wanted.good(bridge) else "remove bridge"
     if not stuck:
         return "off file" if bridge.active else "make new"
     return "make bridge" if bridge.size is None else "off file"
@@ -284,8 +243,3 @@ def describe(path: str, state: str, size: int | None, active: bool, priority: in
         f"{path}: {megabytes(size)} MiB, {'in use' if active else 'not in use'}\n"
     )
     return text + (f"priority {priority}\n" if priority is not None and active else "")
-
-
-def paths(path: str) -> Iterable[tuple[str, str]]:
-    """(name, path) of the three."""
-    return (("file", path), ("new", f"{path}.new"), ("bridge", f"{path}.bridge"))

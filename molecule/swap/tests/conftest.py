@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -53,6 +55,10 @@ class Swaps:
     def __init__(self, host: Any) -> None:
         self.host = host
 
+    def used(self, path: str) -> int:
+        """MiB swapped out to it."""
+        return int(self.host.check_output("awk -v path=%s '$1 == path {print $4}' /proc/swaps", path)) >> 10
+
     @property
     def active(self) -> dict[str, int]:
         """MiB by path."""
@@ -62,12 +68,21 @@ class Swaps:
 
     @property
     def fstab(self) -> list[str]:
-        return [line for line in self.host.file("/etc/fstab").content_string.splitlines() if " swap " in line]
+        """The lines that are not the machine's own, which stands first."""
+        root, *others = self.host.file("/etc/fstab").content_string.splitlines()
+        assert root == "/dev/vda / ext4 errors=remount-ro 0 1"
+        return others
 
     @property
     def left(self) -> list[str]:
         """What only an unfinished run has."""
         return self.host.run("ls /swapfile.new /swapfile.bridge /srv/swap.new /srv/swap.bridge 2>/dev/null").stdout.split()
+
+
+def together(do: Callable[[Swaps], Any], both: list[Swaps]) -> list[Any]:
+    """On both machines at once."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(do, both))
 
 
 @pytest.fixture(params=HOSTS)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import time
 
-HOSTS = ("swap-13", "swap-12")
+from .conftest import HOSTS, together
+
+
+def statistics_of(results, *names):
+    return {host: tuple(one[name] for name in names) for host, one in results.items()}
 
 
 def test_after_a_power_cut_within_a_resize_the_next_run_ends_right(fleet, ansible, both):
@@ -23,25 +27,27 @@ def test_after_a_power_cut_within_a_resize_the_next_run_ends_right(fleet, ansibl
         fleet.machine(name).start()
     for name in HOSTS:
         fleet.machine(name).await_ssh()
-    for swaps in both:
-        # The old file is what it was, and in use.
-        assert swaps.active == {"/swapfile": 256}
+    # The old file is what it was, and in use.
+    assert all(swaps.active == {"/swapfile": 256} for swaps in both)
     results = ansible.swapfile(path="/swapfile", size="300M")
     assert all(result["changed"] for result in results.values()), results
-    for swaps in both:
-        assert swaps.active == {"/swapfile": 300} and swaps.left == []
+    assert all(swaps.active == {"/swapfile": 300} and swaps.left == [] for swaps in both)
 
 
-def test_after_a_reboot_the_role_changes_nothing(ansible, both):
-    """The machines have just been started anew; auto leaves a file at the size that it has."""
-    statistics = ansible.role()
-    assert {name: (statistics[name]["changed"], statistics[name]["failures"]) for name in HOSTS} == dict.fromkeys(HOSTS, (0, 0))
+def test_after_a_reboot_the_role_changes_nothing(fleet, ansible, both):
+    """auto leaves a file at the size that it has."""
+    boots = {name: fleet.machine(name).boots for name in HOSTS}
+    together(lambda swaps: swaps.host.run("systemd-run --quiet --on-active=1 systemctl reboot"), both)
+    for name in HOSTS:
+        fleet.machine(name).await_boots(boots[name] + 1, 120)
+        fleet.machine(name).await_ssh()
     assert all(swaps.active == {"/swapfile": 300} for swaps in both)
+    assert statistics_of(ansible.role(), "changed", "failures") == dict.fromkeys(HOSTS, (0, 0))
 
 
 def test_the_file_moves(ansible, both):
-    statistics = ansible.role("-e", json.dumps({"swap_file": "/srv/swap", "swap_files_absent": ["/swapfile"]}))
-    assert all(statistics[name]["failures"] == 0 for name in HOSTS), statistics
+    results = ansible.role("-e", json.dumps({"swap_file": "/srv/swap", "swap_files_absent": ["/swapfile"]}))
+    assert statistics_of(results, "failures") == dict.fromkeys(HOSTS, (0,))
     for swaps in both:
         assert swaps.active == {"/srv/swap": 256} and not swaps.host.file("/swapfile").exists
         assert swaps.fstab == ["/srv/swap none swap sw 0 0"]
@@ -49,9 +55,16 @@ def test_the_file_moves(ansible, both):
 
 def test_zram_takes_its_place(ansible, both):
     words = ("-e", json.dumps({"swap_kind": "zram", "swap_file": "/srv/swap"}))
-    assert all(one["failures"] == 0 for one in ansible.role(*words).values())
+    assert statistics_of(ansible.role(*words), "failures") == dict.fromkeys(HOSTS, (0,))
     for swaps in both:
         assert list(swaps.active) == ["/dev/zram0"] and swaps.fstab == []
         assert swaps.host.check_output("cat /proc/sys/vm/page-cluster") == "0"
-    again = ansible.role(*words)
-    assert {name: again[name]["changed"] for name in HOSTS} == dict.fromkeys(HOSTS, 0)
+    assert statistics_of(ansible.role(*words), "changed", "failures") == dict.fromkeys(HOSTS, (0, 0))
+
+
+def test_all_of_it_goes(ansible, both):
+    results = ansible.role("-e", json.dumps({"swap_state": "absent", "swap_file": "/srv/swap"}))
+    assert statistics_of(results, "failures") == dict.fromkeys(HOSTS, (0,))
+    for swaps in both:
+        assert swaps.active == {} and swaps.fstab == []
+        assert swaps.host.run("ls /etc/systemd/system/sabakan-zram.service /etc/sysctl.d/60-sabakan-swap.conf").stdout == ""

@@ -4,136 +4,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 
 import pytest
-from ansible_collections.sabakan.vps.plugins.module_utils import _swap
 from ansible_collections.sabakan.vps.plugins.module_utils._swap import (
     ABSENT,
-    MIB,
     File,
     Host,
     Wanted,
     automatic,
     cannot_do_without,
-    edit_fstab,
-    filesystem_of,
     next_step,
     obstacle,
-    parse_meminfo,
-    parse_size,
-    parse_swaps,
     refusal,
 )
+from ansible_collections.sabakan.vps.plugins.module_utils._swap_text import MIB
 from hypothesis import given
 from hypothesis import strategies as st
-
-
-@pytest.mark.parametrize("text, size", [
-    ("512M", 512 * MIB), ("2G", 2048 * MIB), ("1.5g", 1536 * MIB), ("2GiB", 2048 * MIB), (" 64 MB ", 64 * MIB),
-    ("1T", 1 << 40), ("0.3G", 307 * MIB), ("8M", 8 * MIB),
-])
-def test_a_size_is_read_as_whole_mebibytes(text, size):
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", [
-    "", "M", "512", "-1G", "+1G", "1e3M", "1,5G", "2 G B", "2K", "0M", "7M", "٣G", "1G1", "auto", "0x10M", "nanM", "infG", "1.G", "1G\n2G",
-])
-def test_what_is_no_size_is_refused(text):
-    with pytest.raises(ValueError):
-        parse_size(text)
-
-
-def test_a_bare_number_is_refused_with_what_to_say_instead():
-    with pytest.raises(ValueError, match="512M or 512G"):
-        parse_size("512")
-
-
-@given(st.integers(8, 10**9))
-def test_every_number_of_mebibytes_is_read_as_it_was_written(count):
-    assert parse_size(f"{count}M") == count * MIB
-
-
-@given(st.text())
-def test_no_text_breaks_the_size(text):
-    with contextlib.suppress(ValueError):
-        assert parse_size(text) >= _swap.SMALLEST
-
-
-def test_swaps_are_read_with_escapes_and_broken_lines_passed_over():
-    text = "Filename Type Size Used Priority\n/a\\040b file 1024 512 -2\n/dev/zram0 partition 2048 0 100\nx file 1\n/c file x 0 1\n"
-    assert [(one.path, one.size, one.used, one.priority) for one in parse_swaps(text)] == [
-        ("/a b", MIB, MIB // 2, -2), ("/dev/zram0", 2 * MIB, 0, 100),
-    ]
-
-
-@given(st.text())
-def test_no_text_breaks_the_parsers(text):
-    assert isinstance(parse_swaps(text), list) and isinstance(parse_meminfo(text), dict)
-    assert isinstance(filesystem_of("/swap", text), tuple)
-    assert isinstance(edit_fstab(text, "/swapfile", True), str)
-
-
-def test_memory_is_read_in_bytes():
-    assert parse_meminfo("MemTotal:  1024 kB\nActive(file): 1 kB\nHugePages_Total: 0\n") == {"MemTotal": MIB, "Active(file)": 1024}
-
-
-MOUNTS = """\
-22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-30 22 0:25 / /run rw,nosuid - tmpfs tmpfs rw,size=100k
-31 22 0:26 / /mnt/a\\040b ro,relatime - xfs /dev/vdb rw
-32 22 0:27 / /srv rw - nfs4 server:/x rw
-33 22 0:28 / /data rw - ext4 /dev/vdc ro
-34 22 0:29 / /data/top rw - btrfs /dev/vdd rw
-35 22 0:30 / /data/top rw - tmpfs tmpfs rw
-"""
-
-
-@pytest.mark.parametrize("path, found", [
-    ("/", ("ext4", False)), ("/var/lib", ("ext4", False)), ("/run/x", ("tmpfs", False)), ("/runner", ("ext4", False)),
-    ("/mnt/a b", ("xfs", True)), ("/srv/deep/er", ("nfs4", False)), ("/data", ("ext4", True)), ("/data/top", ("tmpfs", False)),
-])
-def test_the_file_system_of_a_path_is_that_of_the_last_and_deepest_mount(path, found):
-    assert filesystem_of(path, MOUNTS) == found
-
-
-FSTAB = "# a comment with /swapfile none swap\nUUID=1 / ext4 errors=remount-ro 0 1\n/dev/sdb2\tnone\tswap\tsw\t0\t0\n"
-
-
-def test_a_line_is_added_once_and_nothing_else_is_touched():
-    added = edit_fstab(FSTAB, "/swapfile", True)
-    assert added == FSTAB + "/swapfile none swap sw 0 0\n"
-    assert edit_fstab(added, "/swapfile", True) == added
-    assert edit_fstab(added, "/swapfile", False) == FSTAB
-
-
-@pytest.mark.parametrize("before, after", [
-    ("", "/swapfile none swap sw 0 0\n"),
-    ("/dev/a / ext4 defaults 0 1", "/dev/a / ext4 defaults 0 1\n/swapfile none swap sw 0 0\n"),
-    ("/swapfile swap swap defaults,discard 0 0\n", "/swapfile swap swap defaults,discard 0 0\n"),
-    ("/swapfile none swap noauto 0 0\n", "/swapfile none swap sw 0 0\n"),
-    ("/swapfile none swap sw 0 0\n/x / y\n/swapfile none swap sw 0 0\n", "/swapfile none swap sw 0 0\n/x / y\n"),
-    ("/swapfile2 none swap sw 0 0\n", "/swapfile2 none swap sw 0 0\n/swapfile none swap sw 0 0\n"),
-    ("/swapfile /mnt ext4 loop 0 0\n", "/swapfile /mnt ext4 loop 0 0\n/swapfile none swap sw 0 0\n"),
-])
-def test_fstab_has_one_line_for_the_file(before, after):
-    assert edit_fstab(before, "/swapfile", True) == after
-
-
-@pytest.mark.parametrize("priority, options", [(None, "sw,pri=5"), (5, "sw,pri=5"), (7, "sw,pri=7")])
-def test_the_priority_in_fstab_is_the_one_that_was_asked_or_stays(priority, options):
-    assert edit_fstab("/s none swap sw,pri=5 0 0\n", "/s", True, priority) == f"/s none swap {options} 0 0\n"
-
-
-@given(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=10).map(lambda name: f"/{name}"))
-def test_any_path_is_found_again_in_fstab_and_proc(path):
-    once = edit_fstab(FSTAB, path, True)
-    if path.isascii() and path.isprintable():
-        assert edit_fstab(once, path, True) == once
-        assert edit_fstab(once, path, False) == FSTAB
-
 
 GIB = 1024 * MIB
 GOOD = File(size=512 * MIB, swap=True, whole=True)
@@ -186,7 +73,13 @@ def test_what_is_swapped_out_must_fit_elsewhere():
 
 
 @pytest.mark.parametrize("host, wanted, why", [
-    (dataclasses.replace(ROOMY, file=File(size=10)), Wanted("/s", size=GIB), "is no swap file"),
+    (dataclasses.replace(ROOMY, file=File(size=10)), Wanted("/s", size=GIB), "/s exists and is no swap file"),
+    (dataclasses.replace(ROOMY, file=File(size=10)), Wanted("/s", "absent"), "/s exists and is no swap file"),
+    (dataclasses.replace(ROOMY, file=File(size=0, blank=True)), Wanted("/s", size=GIB), "/s exists and is no swap file"),
+    (dataclasses.replace(ROOMY, file=dataclasses.replace(GOOD, elsewhere="/t")), Wanted("/s", "absent"), "in use as /t"),
+    (dataclasses.replace(ROOMY, new=File(size=10)), Wanted("/s", size=GIB), "/s.new exists and is no swap file"),
+    (dataclasses.replace(ROOMY, bridge=File(size=10)), Wanted("/s", "absent"), "/s.bridge exists and is no swap file"),
+    (dataclasses.replace(ROOMY, new=IN_USE), Wanted("/s", size=GIB), "/s.new is in use as swap"),
     (dataclasses.replace(ROOMY, file=File(size=10, regular=False)), Wanted("/s", "absent"), "is no swap file"),
     (dataclasses.replace(ROOMY, disk_free=GIB), Wanted("/s", size=GIB), "only 1024 MiB are free"),
     (pressed(IN_USE), Wanted("/s", "absent"), "cannot be switched off"),
@@ -202,7 +95,8 @@ def test_what_cannot_work_is_refused_before_it_is_begun(host, wanted, why):
 @pytest.mark.parametrize("host, wanted", [
     (ROOMY, Wanted("/s", size=GIB)), (dataclasses.replace(ROOMY, file=IN_USE), Wanted("/s", size=GIB)),
     (pressed(IN_USE), Wanted("/s", size=GIB)), (pressed(IN_USE), Wanted("/s", size=512 * MIB)), (ROOMY, Wanted("/s", "absent")),
-    (dataclasses.replace(ROOMY, file=File(size=0)), Wanted("/s", size=GIB)),
+    (dataclasses.replace(ROOMY, new=File(size=10, blank=True), bridge=GOOD), Wanted("/s", size=GIB)),
+    (dataclasses.replace(ROOMY, new=File(size=600 * MIB, blank=True), disk_free=GIB), Wanted("/s", size=GIB)),
 ])
 def test_what_can_work_is_not_refused(host, wanted):
     assert refusal(host, wanted) == ""
@@ -217,6 +111,8 @@ def advance(host: Host, wanted: Wanted, step: str) -> Host:
         assert file.size is None
         assert host.disk_free >= (wanted.size or 0)
         return dataclasses.replace(host, **{name: made}, disk_free=host.disk_free - (wanted.size or 0))
+    if verb == "close":
+        return dataclasses.replace(host, file=dataclasses.replace(file, private=True))
     if verb == "name":
         assert not host.file.active and wanted.good(host.new)
         return dataclasses.replace(host, file=host.new, new=ABSENT, disk_free=host.disk_free + (host.file.size or 0))
@@ -247,6 +143,9 @@ def reach(host: Host, wanted: Wanted) -> tuple[Host, list[str]]:
 @pytest.mark.parametrize("host, wanted, steps", [
     (ROOMY, Wanted("/s", size=GIB), ["make new", "name new", "on file"]),
     (ROOMY, Wanted("/s", "disabled", GIB), ["make new", "name new"]),
+    (dataclasses.replace(ROOMY, file=dataclasses.replace(IN_USE, private=False)), Wanted("/s", size=512 * MIB), ["close file"]),
+    (dataclasses.replace(ROOMY, file=IN_USE, new=GOOD), Wanted("/s", size=512 * MIB), ["remove new"]),
+    (dataclasses.replace(ROOMY, bridge=GOOD), Wanted("/s", size=GIB), ["remove bridge", "make new", "name new", "on file"]),
     (dataclasses.replace(ROOMY, file=IN_USE), Wanted("/s", size=512 * MIB), []),
     (dataclasses.replace(ROOMY, file=IN_USE), Wanted("/s", size=GIB), ["make new", "off file", "name new", "on file"]),
     (dataclasses.replace(ROOMY, file=IN_USE), Wanted("/s", "absent"), ["off file", "remove file"]),
@@ -261,7 +160,8 @@ def test_the_steps(host, wanted, steps):
 
 
 FILES = st.builds(
-    File, size=st.sampled_from([None, 0, 100 * MIB, 512 * MIB, GIB]), swap=st.booleans(), whole=st.booleans(), active=st.booleans(),
+    File, size=st.sampled_from([None, 0, 100 * MIB, 512 * MIB, GIB]), swap=st.booleans(), blank=st.booleans(), whole=st.booleans(),
+    private=st.booleans(), active=st.booleans(),
     used=st.sampled_from([0, 50 * MIB, 300 * MIB]),
 ).map(lambda file: ABSENT if file.size is None else dataclasses.replace(file, used=min(file.used, file.size) if file.active else 0)).filter(
     lambda file: not file.active or file.swap and file.whole and bool(file.size)
@@ -300,3 +200,40 @@ def test_a_run_that_is_not_refused_never_meets_a_swapoff_that_would_not_fit(host
     wanted = Wanted("/s", size=size)
     if not refusal(host, wanted):
         assert reach(host, wanted)[0].file.active
+
+
+def half_made(host: Host, step: str) -> Host:
+    """A making that the power cut has ended: some blank mebibytes."""
+    name = step.split()[1]
+    part = (getattr(host, name).size or 0) // 2
+    return dataclasses.replace(host, **{name: File(size=part, blank=True)}, disk_free=host.disk_free + part)
+
+
+def started_again(host: Host) -> Host:
+    """What is in fstab is in use, the bridge is not, and nothing is swapped out."""
+    file = dataclasses.replace(host.file, active=host.file.size is not None, used=0)
+    return dataclasses.replace(host, file=file, bridge=dataclasses.replace(host.bridge, active=False, used=0), available=600 * MIB)
+
+
+@given(
+    used=USED, size=st.sampled_from([100 * MIB, 512 * MIB, 600 * MIB, GIB]), available=st.sampled_from([0, 100 * MIB, 900 * MIB]),
+    disk_free=st.integers(0, 32).map(lambda count: count * 100 * MIB), count=st.integers(0, 8), half=st.booleans(), reboot=st.booleans(),
+)
+def test_what_was_not_refused_is_not_refused_after_an_interruption_and_ends_right(used, size, available, disk_free, count, half, reboot):
+    wanted = Wanted("/s", size=size)
+    host = Host(file=dataclasses.replace(IN_USE, used=used), memory=GIB, available=available, disk_free=disk_free)
+    if refusal(host, wanted):
+        return
+    for _ in range(count):
+        step = next_step(host, wanted)
+        if not step:
+            break
+        host = advance(host, wanted, step)
+    else:
+        if half and count and step.startswith("make"):
+            host = half_made(host, step)
+    if reboot:
+        host = started_again(host)
+    assert refusal(host, wanted) == ""
+    after = reach(host, wanted)[0]
+    assert (after.file.size, after.file.active, after.new, after.bridge) == (size, True, ABSENT, ABSENT)
