@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 from ansible_collections.sabakan.vps.plugins.module_utils._swap import (
@@ -145,6 +146,9 @@ def reach(host: Host, wanted: Wanted) -> tuple[Host, list[str]]:
     (ROOMY, Wanted("/s", "disabled", GIB), ["make new", "name new"]),
     (dataclasses.replace(ROOMY, file=dataclasses.replace(IN_USE, private=False)), Wanted("/s", size=512 * MIB), ["close file"]),
     (dataclasses.replace(ROOMY, file=IN_USE, new=GOOD), Wanted("/s", size=512 * MIB), ["remove new"]),
+    (dataclasses.replace(ROOMY, new=File(size=GIB, blank=True, whole=True)), Wanted("/s", size=GIB), [
+        "remove new", "make new", "name new", "on file",  # of the right size, but not signed: what it had may not be on the disk
+    ]),
     (dataclasses.replace(ROOMY, bridge=GOOD), Wanted("/s", size=GIB), ["remove bridge", "make new", "name new", "on file"]),
     (dataclasses.replace(ROOMY, file=IN_USE), Wanted("/s", size=512 * MIB), []),
     (dataclasses.replace(ROOMY, file=IN_USE), Wanted("/s", size=GIB), ["make new", "off file", "name new", "on file"]),
@@ -215,11 +219,19 @@ def started_again(host: Host) -> Host:
     return dataclasses.replace(host, file=file, bridge=dataclasses.replace(host.bridge, active=False, used=0), available=600 * MIB)
 
 
-@given(
-    used=USED, size=st.sampled_from([100 * MIB, 512 * MIB, 600 * MIB, GIB]), available=st.sampled_from([0, 100 * MIB, 900 * MIB]),
-    disk_free=st.integers(0, 32).map(lambda count: count * 100 * MIB), count=st.integers(0, 8), half=st.booleans(), reboot=st.booleans(),
-)
-def test_what_was_not_refused_is_not_refused_after_an_interruption_and_ends_right(used, size, available, disk_free, count, half, reboot):
+INTERRUPTIONS = list(itertools.product(range(8), (False, True), (False, True)))  # after so many steps, in the middle of a making, by a power cut
+
+
+@pytest.mark.parametrize("size", [100 * MIB, 600 * MIB, GIB])
+@pytest.mark.parametrize("used", [0, 50 * MIB, 300 * MIB, 500 * MIB])
+@pytest.mark.parametrize("available", [0, 100 * MIB, 900 * MIB])
+@pytest.mark.parametrize("disk_free", [600 * MIB, 1200 * MIB, 1600 * MIB, 2100 * MIB, 2300 * MIB, 3 * GIB])
+def test_what_was_not_refused_is_not_refused_after_an_interruption_and_ends_right(size, used, available, disk_free):
+    for count, half, reboot in INTERRUPTIONS:
+        interrupted(size, used, available, disk_free, count, half, reboot)
+
+
+def interrupted(size: int, used: int, available: int, disk_free: int, count: int, half: bool, reboot: bool) -> None:
     wanted = Wanted("/s", size=size)
     host = Host(file=dataclasses.replace(IN_USE, used=used), memory=GIB, available=available, disk_free=disk_free)
     if refusal(host, wanted):

@@ -67,6 +67,11 @@ def test_a_failed_replacement_leaves_the_file_and_nothing_else(tmp_path, monkeyp
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("fstab", "old")]
 
 
+def test_fstab_is_read_byte_for_byte(host, tmp_path):
+    (tmp_path / "fstab").write_bytes(b"/a / ext4\r\ncaf\xe9\r\n")
+    assert host.fstab(Wanted(host.path, "absent")) == ("/a / ext4\r\ncaf\udce9\r\n",) * 2
+
+
 def test_an_fstab_that_cannot_be_read_is_not_taken_for_an_empty_one(host, tmp_path):
     (tmp_path / "fstab").mkdir()
     with pytest.raises(OSError):

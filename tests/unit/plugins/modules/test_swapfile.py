@@ -55,9 +55,9 @@ class Ground:
         return 0, "", ""
 
     def run(self, capsys, check=False, **arguments):
-        with patch_module_args({"path": self.path, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}):
-            with pytest.raises(SystemExit):
-                swapfile.main()
+        words = {"path": self.path, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+        with patch_module_args(words), pytest.raises(SystemExit):
+            swapfile.main()
         return json.loads(capsys.readouterr().out)
 
     @property
