@@ -7,12 +7,14 @@ import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 HOSTS = ("swap-13", "swap-12")
-Results = dict[str, dict[str, Any]]
+STEPS = Path(__file__).with_name("steps.yml")
+Results = dict[str, Any]
 
 
 class Ansible:
@@ -22,26 +24,30 @@ class Ansible:
             **os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
         }
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*words, *self.inventories], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            ["ansible-playbook", *words, *self.inventories], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
 
+    def start_steps(self, *steps: dict[str, Any]) -> subprocess.Popen[str]:
+        return self.start(STEPS, "-e", json.dumps({"steps": steps}))
+
     @staticmethod
-    def results(process: subprocess.Popen[str]) -> tuple[Results, Results]:
-        """(result of the last task by host, statistics by host)."""
-        out, error = process.communicate(timeout=600)
+    def told(process: subprocess.Popen[str]) -> dict[str, Any]:
+        out, error = process.communicate(timeout=900)
         assert "{" in out, error
-        told = json.loads(out[out.index("{"):])
-        return told["plays"][-1]["tasks"][-1]["hosts"], told["stats"]
+        return json.loads(out[out.index("{"):])
 
-    def swapfile(self, hosts: str = "all", check: bool = False, **arguments: Any) -> Results:
-        words = ["ansible", hosts, "-m", "sabakan.vps.swapfile", "-a", json.dumps(arguments), *(["--check", "--diff"] if check else [])]
-        return self.results(self.start(*words))[0]
+    def swapfile(self, *steps: dict[str, Any]) -> list[Results]:
+        """For each call of the module what it said, by host."""
+        told = self.told(self.start_steps(*steps))["plays"][-1]["tasks"][-1]["hosts"]
+        return [{name: told[name]["results"][number] for name in HOSTS} for number in range(len(steps))]
 
-    def role(self, *words: str) -> Results:
+    def role(self, *words: str, **variables: Any) -> Results:
+        """(changed, failed) by host."""
         converge = os.path.join(os.environ["MOLECULE_PROJECT_DIRECTORY"], "molecule", "resources", "converge.yml")
-        return self.results(self.start("ansible-playbook", converge, *words))[1]
+        told = self.told(self.start(converge, *words, "-e", json.dumps(variables)))["stats"]
+        return {name: (one["changed"], one["failures"] + one["unreachable"]) for name, one in told.items()}
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +81,8 @@ class Swaps:
 
     @property
     def left(self) -> list[str]:
-        """What only an unfinished run has."""
-        return self.host.run("ls /swapfile.new /swapfile.bridge /srv/swap.new /srv/swap.bridge 2>/dev/null").stdout.split()
+        """Swap files that are there, and what only an unfinished run has."""
+        return self.host.run("ls -d /swapfile* /srv/swap* /mnt/*/swap* /run/swap* 2>/dev/null").stdout.split()
 
 
 def together(do: Callable[[Swaps], Any], both: list[Swaps]) -> list[Any]:

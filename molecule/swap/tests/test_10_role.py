@@ -6,7 +6,7 @@ from __future__ import annotations
 def test_the_swap_is_in_use_at_its_size_and_comes_back_at_boot(swaps):
     assert swaps.active == {"/swapfile": 256}
     assert swaps.fstab == ["/swapfile none swap sw 0 0"]
-    assert swaps.left == []
+    assert swaps.left == ["/swapfile"]
 
 
 def test_the_file_is_its_owners_alone_and_has_no_holes(swaps):

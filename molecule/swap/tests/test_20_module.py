@@ -1,4 +1,4 @@
-"""The module on real kernels: each operation on both machines at once."""
+"""The life of a swap file on real kernels and three file systems: both machines at once, and one run for all calls."""
 
 from __future__ import annotations
 
@@ -6,77 +6,78 @@ import pytest
 
 from .conftest import together
 
-
-def all_changed(results, changed=True):
-    assert {name: result.get("changed") for name, result in results.items()} == dict.fromkeys(results, changed), results
-
-
-def test_check_mode_tells_of_a_change_and_makes_none(ansible, both):
-    results = ansible.swapfile(path="/srv/swap", size="64M", check=True)
-    all_changed(results)
-    assert all("64 MiB, in use" in result["diff"][0]["after"] for result in results.values())
-    assert all("/srv/swap" not in swaps.active and not swaps.host.file("/srv/swap").exists for swaps in both)
-
-
-@pytest.mark.parametrize("size, mebibytes", [("64M", 64), ("128M", 128), ("32M", 32)], ids=["create", "grow", "shrink"])
-def test_a_file_is_made_and_resized(ansible, both, size, mebibytes):
-    all_changed(ansible.swapfile(path="/srv/swap", size=size))
-    for swaps in both:
-        assert swaps.active == {"/swapfile": 256, "/srv/swap": mebibytes}
-        assert swaps.fstab == ["/swapfile none swap sw 0 0", "/srv/swap none swap sw 0 0"]
-        assert swaps.left == []
-
-
-def test_a_second_run_changes_nothing(ansible):
-    all_changed(ansible.swapfile(path="/srv/swap", size="32M"), changed=False)
-
-
-def test_it_is_switched_off_and_stays(ansible, both):
-    all_changed(ansible.swapfile(path="/srv/swap", size="32M", state="disabled"))
-    for swaps in both:
-        assert swaps.active == {"/swapfile": 256} and swaps.host.file("/srv/swap").exists
-        assert swaps.fstab == ["/swapfile none swap sw 0 0"]
-
-
-def test_it_is_removed_and_nothing_else(ansible, both):
-    all_changed(ansible.swapfile(path="/srv/swap", state="absent"))
-    all_changed(ansible.swapfile(path="/srv/swap", state="absent"), changed=False)
-    for swaps in both:
-        assert swaps.active == {"/swapfile": 256} and not swaps.host.file("/srv/swap").exists
-
-
-@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
-def test_other_file_systems(ansible, both, kind):
-    disk, point = f"/dev/disk/by-id/virtio-{kind}", f"/mnt/{kind}"
-    together(lambda swaps: swaps.host.check_output(f"mkfs.{kind} -q {disk} && mkdir -p {point} && mount {disk} {point}"), both)
-    path = f"{point}/swap"
-    all_changed(ansible.swapfile(path=path, size="64M"))
-    assert all(swaps.active[path] == 64 for swaps in both)
-    all_changed(ansible.swapfile(path=path, size="32M"))
-    assert all(swaps.active[path] == 32 for swaps in both)
-    all_changed(ansible.swapfile(path=path, state="absent"))
+SWAP = "/srv/swap"
+LIFE = {
+    "foretold": {"path": SWAP, "size": "64M", "check": True},
+    "created": {"path": SWAP, "size": "64M"},
+    "again": {"path": SWAP, "size": "64M"},
+    "grown": {"path": SWAP, "size": "128M"},
+    "shrunk": {"path": SWAP, "size": "32M"},
+    "disabled": {"path": SWAP, "size": "32M", "state": "disabled"},
+    "removed": {"path": SWAP, "state": "absent"},
+    "gone": {"path": SWAP, "state": "absent"},
+    "xfs": {"path": "/mnt/xfs/swap", "size": "64M", "keep_free": "0M"},
+    "xfs removed": {"path": "/mnt/xfs/swap", "state": "absent"},
+    "btrfs": {"path": "/mnt/btrfs/swap", "size": "64M"},
+    "btrfs removed": {"path": "/mnt/btrfs/swap", "state": "absent"},
+}
+REFUSED = {
+    "size": ({"path": SWAP, "size": "512"}, "size: '512' is no size; a number and M, G or T is, such as 512M or 2G: say 512M or 512G"),
+    "memory": ({"path": "/run/swap", "size": "64M"}, "/run/swap would be on tmpfs, a memory file system"),
+    "data": ({"path": "/etc/hosts", "size": "64M"}, "/etc/hosts exists and is no swap file"),
+    "full": ({"path": "/mnt/xfs/swap", "size": "200M", "keep_free": "0M"}, "MiB are free for /mnt/xfs/swap, and its 200 MiB"),
+    "read-only": ({"path": "/mnt/ro/swap", "size": "64M"}, "the file system of /mnt/ro/swap is read-only"),
+}
+GROUND = """
+mkfs.xfs -q /dev/disk/by-id/virtio-xfs && mkfs.btrfs -q /dev/disk/by-id/virtio-btrfs
+cd /mnt && mkdir -p xfs btrfs ro && mount /dev/disk/by-id/virtio-xfs xfs && mount /dev/disk/by-id/virtio-btrfs btrfs
+mount --bind /srv ro && mount -o remount,bind,ro ro
+fallocate -l $(($(stat -f -c '%a * %S' xfs) - (150 << 20))) xfs/full
+"""
 
 
 @pytest.fixture(scope="module")
-def bad_ground(fleet):
-    """A full file system and one that is read-only."""
-    for name in ("swap-13", "swap-12"):
-        fleet[name].check_output(
-            "fallocate -l $(($(stat -f -c '%a * %S' /mnt/xfs) - (40 << 20))) /mnt/xfs/full && mount -o remount,ro /mnt/btrfs"
-        )
+def told(fleet, ansible):
+    """What the module said, by the name of the call and by host."""
+    together(lambda name: fleet[name].check_output(GROUND), ["swap-13", "swap-12"])
+    calls = {**LIFE, **{name: arguments for name, (arguments, _why) in REFUSED.items()}}
+    return dict(zip(calls, ansible.swapfile(*calls.values())))
 
 
-@pytest.mark.parametrize("arguments, why", [
-    ({"path": "/srv/swap", "size": "512"}, "size: '512' is no size; a number and M, G or T is, such as 512M or 2G: say 512M or 512G"),
-    ({"path": "/run/swap", "size": "64M"}, "/run/swap would be on tmpfs, a memory file system"),
-    ({"path": "/etc/hostname", "size": "64M"}, "/etc/hostname exists and is no swap file"),
-    ({"path": "/mnt/xfs/swap", "size": "64M", "keep_free": "0M"}, "MiB are free for /mnt/xfs/swap, and its 64 MiB"),
-    ({"path": "/mnt/btrfs/swap", "size": "64M"}, "the file system of /mnt/btrfs/swap is read-only"),
-], ids=["size", "memory", "data", "full", "read-only"])
-def test_what_cannot_work_is_refused_and_nothing_changes(ansible, both, bad_ground, arguments, why):
-    before = [swaps.host.check_output("ls -ld --full-time /etc/fstab /etc/hostname") for swaps in both]
-    for result in ansible.swapfile(**arguments).values():
-        assert result["failed"] and why in result["msg"], result
-    assert [swaps.host.check_output("ls -ld --full-time /etc/fstab /etc/hostname") for swaps in both] == before
+def in_use(result):
+    """MiB by path; the kernel keeps the first page for itself."""
+    return {one["path"]: one["size_mb"] + 1 for one in result["swaps"]}
+
+
+@pytest.mark.parametrize("call, swaps", [
+    ("foretold", {}), ("created", {SWAP: 64}), ("again", {SWAP: 64}), ("grown", {SWAP: 128}), ("shrunk", {SWAP: 32}), ("disabled", {}),
+    ("removed", {}), ("gone", {}), ("xfs", {"/mnt/xfs/swap": 64}), ("xfs removed", {}), ("btrfs", {"/mnt/btrfs/swap": 64}), ("btrfs removed", {}),
+])
+def test_it_does_what_it_is_told_and_says_whether_it_had_to(told, call, swaps):
+    for result in told[call].values():
+        assert in_use(result) == {"/swapfile": 256, **swaps}, result
+        assert result["changed"] is (call not in ("again", "gone"))
+
+
+def test_check_mode_foretells_what_comes(told):
+    for name, result in told["foretold"].items():
+        assert "64 MiB, in use" in result["diff"][0]["after"]
+        assert result["diff"] == told["created"][name]["diff"]
+
+
+def test_the_new_file_is_made_before_the_old_one_goes(told):
+    for call in ("grown", "shrunk"):
+        assert [result["steps"] for result in told[call].values()] == [["make new", "off file", "name new", "on file"]] * 2
+
+
+@pytest.mark.parametrize("call, why", [(call, why) for call, (_arguments, why) in REFUSED.items()], ids=list(REFUSED))
+def test_what_cannot_work_is_refused(told, call, why):
+    for result in told[call].values():
+        assert why in result["msg"] and "steps" not in result, result
+
+
+def test_nothing_is_left_and_nothing_else_is_touched(told, both):
     for swaps in both:
-        assert swaps.active == {"/swapfile": 256} and swaps.host.run("ls /mnt/*/swap* /srv/swap* /run/swap*").stdout == ""
+        assert swaps.active == {"/swapfile": 256} and swaps.left == ["/swapfile"]
+        assert swaps.fstab == ["/swapfile none swap sw 0 0"]
+        assert swaps.host.file("/etc/hosts").content_string == "127.0.0.1 localhost\n"
