@@ -34,7 +34,7 @@ class Ansible:
 
     @staticmethod
     def told(process: subprocess.Popen[str]) -> dict[str, Any]:
-        out, error = process.communicate(timeout=900)
+        out, error = process.communicate(timeout=1800)
         assert "{" in out, error
         return json.loads(out[out.index("{"):])
 
