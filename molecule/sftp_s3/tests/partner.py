@@ -101,14 +101,15 @@ class Partner:
         return subprocess.run(command, capture_output=True, text=True, timeout=30, env=self.environment, stdin=subprocess.DEVNULL, check=False)
 
 
-    def break_off(self, path: Path, target: str) -> None:
-        """A put whose client is killed on the way, two seconds after it began."""
-        words = ["sftp", "-q", "-l", "8000", "-P", str(self.port), *self.login, *OPTIONS, "-b", "-", self.target]
+    def break_off(self, path: Path, target: str, is_open: Callable[[], Any]) -> None:
+        """A slow put whose client is killed on the way, once the server has it open."""
+        words = ["sftp", "-q", "-l", "2000", "-P", str(self.port), *self.login, *OPTIONS, "-b", "-", self.target]
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
         assert process.stdin
         process.stdin.write(f"put {path} {target}\n")
         process.stdin.flush()
-        time.sleep(2)
+        await_that("the upload is open", is_open)
+        time.sleep(1)
         assert process.poll() is None
         os.killpg(process.pid, 9)
         process.communicate()
