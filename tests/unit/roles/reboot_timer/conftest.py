@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROLES = Path(__file__).parents[4] / "roles"
 sys.dont_write_bytecode = True
 for role in ("exclusive_lock", "reboot_timer"):
@@ -41,3 +43,10 @@ class Store:
 
     def replace(self, etag: str, record: dict[str, Any]) -> str:
         return self._set(etag, record)
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    from .bench import Bench
+
+    return Bench(tmp_path, monkeypatch)
