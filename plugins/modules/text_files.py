@@ -107,10 +107,17 @@ def strangers(root: Path, only: list[str], files: dict[str, str]) -> list[Path]:
     return found
 
 
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 def write(path: Path, text: str, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        remove(path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
@@ -154,7 +161,7 @@ def main() -> None:
             for name in written:
                 write(root / name, files[name], modes[name])
             for path in gone:
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+                remove(path)
         except OSError as error:
             module.fail_json(msg=f"{error.filename or root}: {error.strerror}; the next run goes on from here", written=written)
     module.exit_json(changed=bool(diff), written=written, removed=[str(path) for path in gone], diff=diff)
