@@ -69,9 +69,14 @@ def may_take(record: dict[str, Any], seen: Seen, moment: float, place: str) -> b
     """Whether the lease of this record is free.
 
     place: the machine's boot and the lock's identity of the contender, who holds the lock there: an earlier holder of
-    that same lock is gone for certain, whatever its lease says.
+    that same lock is gone for certain, whatever its lease says. A holder that cannot renew for a while, as its host
+    reboots, marks the record as kept: then only it, or a hand, ends it.
     """
-    if record.get("released") or (place and record.get("place") == place):
+    if record.get("released"):
+        return True
+    if record.get("kept"):
+        return False
+    if place and record.get("place") == place:
         return True
     return moment - seen.since >= float(record.get("ttl", 60))
 
