@@ -143,8 +143,8 @@ class Refused(Exception):
 
 # Least and most of the numbers. A minimum uptime of nothing would leave the budget as the only end of a loop.
 RANGES = {
-    "spread": (0, DAY), "settle": (60, DAY), "slab_share": (0, 95), "maximum_uptime": (0, 10 * 365 * DAY),
-    "minimum_uptime": (60, 365 * DAY), "budget": (1, 50), "budget_period": (3600, 365 * DAY), "clock_tolerance": (1, 3600),
+    "spread": (0, DAY), "settle": (10, DAY), "slab_share": (0, 95), "maximum_uptime": (0, 10 * 365 * DAY),
+    "minimum_uptime": (30, 365 * DAY), "budget": (1, 50), "budget_period": (3600, 365 * DAY), "clock_tolerance": (1, 3600),
     "health_timeout": (10, DAY), "lock_ttl": (120, 7 * DAY), "lock_wait": (0, DAY),
 }
 HOOKS = ("blockers", "drain", "undrain", "notify")

@@ -39,7 +39,7 @@ def window(days: str = "Mon Tue Wed Thu Fri Sat Sun", start: int = 3 * 3600, end
     ({"days": []}, "days are []"),
     ({"days": ["Mon", "Someday"]}, "they must be one or more of Mon, Tue"),
     ({"budget": 0}, "budget is 0; it must be 1 to 50"),
-    ({"minimum_uptime": 0}, "minimum_uptime is 0; it must be 60 to"),
+    ({"minimum_uptime": 0}, "minimum_uptime is 0; it must be 30 to"),
     ({"minimum_uptime": "600"}, "minimum_uptime is '600'; it must be a whole number"),
     ({"budget": True}, "budget is True; it must be a whole number"),
     ({"kernel": "yes"}, "kernel is 'yes'; it must be true or false"),
