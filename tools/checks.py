@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools import engine, environment, fleet, images
+from tools import engine, environment, fleet, images, machine_images
 from tools.ground import ROOT, Failure, answers, run
 from tools.jobs import Job, run_all
 
@@ -24,11 +24,20 @@ def scenarios() -> list[str]:
     return sorted(names, key=lambda name: name != "cluster")
 
 
-def _releases(scenario: str, debian: str) -> set[str]:
-    """Debian releases of a scenario's hosts: those that its inventory fixes, else the one asked for."""
+def _images(scenario: str, debian: str) -> set[str]:
+    """Images of a scenario's hosts: of the releases that its inventory fixes, else of the one asked for."""
     text = "".join(path.read_text() for path in (ROOT / "molecule" / scenario).rglob("inventory/**/*.yml"))
+    kind = "machine" if "fleet_kind: machine" in text else "image"
     fixed = {release for release in images.SUITES if f"fleet_debian: {release}" in text}
-    return fixed or {debian}
+    return {f"{kind} {release}" for release in fixed or {debian}}
+
+
+def _make(image: str) -> None:
+    kind, release = image.split()
+    if kind == "machine":
+        machine_images.ensure(release, fleet.authorized_keys())
+    else:
+        images.ensure(release)
 
 
 def _lint(name: str) -> None:
@@ -62,15 +71,15 @@ def _scenario(name: str, debian: str) -> None:
 def _jobs(debian: str, wanted: list[str]) -> list[Job]:
     jobs: list[Job] = []
     chosen = [name for name in scenarios() if name in wanted]
-    releases = sorted(set().union(*(_releases(name, debian) for name in chosen)), reverse=True) if chosen else []
-    for release in releases:
-        needs = [f"image {other}" for other in releases[:releases.index(release)]]
-        jobs.append(Job(f"image {release}", lambda release=release: images.ensure(release), needs, counted=False))
+    # One after the other, those of the containers first.
+    wanted_images = sorted(set().union(*(_images(name, debian) for name in chosen)), key=lambda name: (name.split()[0], -int(name.split()[1]))) if chosen else []
+    for number, image in enumerate(wanted_images):
+        jobs.append(Job(image, lambda image=image: _make(image), wanted_images[:number], counted=False))
     if "cluster" in chosen:
         jobs.append(Job("browser", _browser, counted=False))
     scenario_jobs = [
         Job(name, lambda name=name: _scenario(name, debian),
-            [f"image {release}" for release in _releases(name, debian)] + (["browser"] if name == "cluster" else []))
+            sorted(_images(name, debian)) + (["browser"] if name == "cluster" else []))
         for name in chosen
     ]
     small = [Job(f"lint {name}", lambda name=name: _lint(name)) for name in LINTERS] if "lint" in wanted else []

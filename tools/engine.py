@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.ground import LOGS, Failure, answers, run, say
@@ -49,8 +50,7 @@ def _known(package: str) -> bool:
 
 
 def _missing() -> list[str]:
-    missing = {choices[0] for command, choices in COMMANDS.items() if not shutil.which(command)}
-    missing |= {package for path, package in FILES.items() if not Path(path).exists()}
+    missing = {package for path, package in FILES.items() if not Path(path).exists()}
     if not answers(["python3", "-c", "import venv, ensurepip"]):
         missing.add("python3-venv")
     return sorted(missing)
@@ -58,8 +58,13 @@ def _missing() -> list[str]:
 
 def ensure_packages() -> None:
     """What a bare Debian lacks for the demo and the tests."""
+    ensure_commands(COMMANDS, _missing())
+
+
+def ensure_commands(commands: dict[str, list[str]], others: Sequence[str] = ()) -> None:
+    """Installs the packages of the commands that are missing, and others."""
     global _updated
-    missing = _missing()
+    missing = sorted({choices[0] for command, choices in commands.items() if not shutil.which(command)} | set(others))
     if not missing:
         return
     if not os.geteuid() and not _updated:
@@ -67,7 +72,7 @@ def ensure_packages() -> None:
         _updated = True
     # docker.io of Debian 12 carries its client, Debian 13 has a package for it.
     apt_install([name for name in missing if _known(name)])
-    still = [command for command in COMMANDS if not shutil.which(command)]
+    still = [command for command in commands if not shutil.which(command)]
     if still:
         raise Failure(f"not found after installing {' '.join(missing)}: {' '.join(still)}", "install them by hand")
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tools import images
+from tools import images, machine_images
 from tools.ground import CACHE, LOGS, ROOT, Failure, run
 
 FRIENDS_CAFE = ROOT / "inventories" / "friends_cafe"
@@ -21,6 +21,11 @@ def _cgroups(debian: str) -> str:
     """systemd 257 of Debian 13 wants the unified hierarchy, which a machine with v1 has beside the others."""
     unified = Path("/sys/fs/cgroup/unified")
     return str(unified) if debian == "13" and unified.is_dir() else "/sys/fs/cgroup"
+
+
+def authorized_keys() -> Path:
+    _key()
+    return CACHE / "authorized_keys"
 
 
 def _key() -> Path:
@@ -40,7 +45,10 @@ def _variables(name: str, debian: str, path: Path) -> dict[str, Any]:
         "ansible_ssh_private_key_file": str(_key()),
         "fleet_name": name,
         "fleet_debian": debian,
+        "fleet_kind": "container",
         "fleet_image": "host",
+        "fleet_machines": str(path.parent / "machines"),
+        "fleet_machine_images": {release: str(machine_images.directory(release, authorized_keys())) for release in images.SUITES},
         "fleet_images": {release: images.tags(release) for release in images.SUITES},
         "fleet_cgroups": {release: _cgroups(release) for release in images.SUITES},
         "fleet_gateway": "{{ stack_network | regex_replace('[0-9]+/[0-9]+$', '1') }}",

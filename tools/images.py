@@ -36,7 +36,7 @@ def tags(debian: str) -> dict[str, str]:
     return {kind: f"sabakan/{kind}:{debian}-{key()}" for kind in ("bare", "host")}
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The Debian archive that this machine itself uses; empty for mmdebstrap's own default."""
     found = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Component: main"],
@@ -55,7 +55,7 @@ def _base(debian: str, scratch: Path) -> str:
             ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages('packages-bare.txt'))}",
              '--aptopt=Apt::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
              *[f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in NO_DOCUMENTS],
-             SUITES[debian], archive, *[uri for uri in [_mirror()] if uri]],
+             SUITES[debian], archive, *[uri for uri in [mirror()] if uri]],
             log=f"base-{debian}", label=f"Making a minimal Debian {debian} (half a minute)",
             next_step="see that this machine reaches its Debian archive (apt-get update)",
         )
