@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sabakan_exclusive.lease import Unavailable
+
 from sabakan_reboot import figures, journal, programs
 from sabakan_reboot.decide import TIMER, Finding, Slab, Snapshot, Unknown
 from sabakan_reboot.settings import Settings
@@ -29,7 +31,7 @@ VOLATILE = ("tmpfs", "ramfs")
 def look(find: Callable[[], T]) -> T | Unknown:
     try:
         return find()
-    except (OSError, ValueError, KeyError, IndexError, journal.Corrupt) as error:
+    except (OSError, ValueError, KeyError, IndexError, journal.Corrupt, Unavailable) as error:
         return Unknown(str(error) or type(error).__name__)
 
 

@@ -202,3 +202,10 @@ def test_the_next_on_the_same_lock_need_not_wait_for_the_lease_of_a_dead_holder(
     take(store, clock, place="boot 8:1:2")
     assert take(store, clock, place="boot 8:1:2").token == 2
     assert clock.now == 0
+
+
+@pytest.mark.parametrize(("record", "free"), [
+    ({"kept": True}, False), ({"kept": True, "place": "here"}, False), ({"kept": True, "released": True}, True), ({"kept": False}, True),
+])
+def test_a_lease_that_is_kept_has_no_end(record, free):
+    assert may_take({"ttl": TTL, **record}, Seen("1", 0.0), 10 * TTL, "here") is free
