@@ -26,7 +26,7 @@ def loop_with_the_clock_put_back(machines, name, seconds):
     machine = machines[name]
     clock = time.strftime("2026-07-14T%H:%M:%S", time.gmtime(3 * 3600 + 30 * 60 - seconds))
     count = 0
-    for dummy in range(LEAST):
+    for _boot in range(LEAST):
         machine.start(clock=clock, on_reboot="exit")
         machine.await_exit(2 * BOOT)
         count += 1

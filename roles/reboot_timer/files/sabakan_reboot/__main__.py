@@ -58,8 +58,10 @@ def parser() -> Parser:
     for name in ("check", "run"):
         command = commands.add_parser(name)
         command.add_argument("--now", action="store_true", help="without waiting for this host's turn: every gate but window, turn and trigger")
-        command.add_argument("--json", action="store_true", help="the decision as JSON on standard output")
-        if name == "run":
+        command.add_argument("--reason", metavar="TEXT", help="an operator's own, as by `request` but for this once")
+        if name == "check":
+            command.add_argument("--json", action="store_true", help="the decision as JSON on standard output")
+        else:
             command.add_argument("--wait", type=float, metavar="SECONDS", help="for the lock of the group (default lock_wait)")
     status = commands.add_parser("status")
     status.add_argument("--json", action="store_true")
@@ -131,14 +133,16 @@ def perform(gate: Gate, arguments: argparse.Namespace) -> int:
     command = arguments.command
     trigger = os.environ.get("TRIGGER_UNIT", "")
     if command == "check":
+        gate.reason = arguments.reason
         made = gate.decision(None, trigger or TIMER, arguments.now)
         show(made, arguments.json)
         return code_of(made)
     if command == "status":
         return status(gate, arguments.patience, arguments.json)
     # The verification of a boot may be at work for as long as a service takes to come up.
-    with gate.alone(0 if command in ("run", "sample") else gate.asked.health_timeout + 120):
+    with gate.alone(0 if command == "sample" else 30 if command == "run" else gate.asked.health_timeout + 120):
         if command == "run":
+            gate.reason = arguments.reason
             return gate.run(trigger, arguments.now, arguments.wait)
         if command in ("verify", "recover"):
             return gate.verify()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -49,6 +50,7 @@ class Gate:
         self.asked, self.secrets, self.files = asked, secrets, files
         self.journal, self.teller = journal.Journal(asked.state), Teller(asked, secrets)
         self.baseline = Path(asked.state) / "baseline"
+        self.reason: str | None = None  # an operator's, for this once
 
     def own_turn(self) -> turn.Turn:
         return turn.Turn(self.asked, turn.store_of(self.asked, self.secrets))
@@ -80,7 +82,8 @@ class Gate:
         def holder() -> str:
             return (mine or self.own_turn()).holder()
 
-        return decide(self.asked, host.gather(self.asked, self.files, holder, trigger, immediate, waited))
+        found = host.gather(self.asked, self.files, holder, trigger, immediate, waited)
+        return decide(self.asked, dataclasses.replace(found, sentinel=self.reason) if self.reason else found)
 
     # run
 
