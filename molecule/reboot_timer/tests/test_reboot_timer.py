@@ -113,7 +113,7 @@ def test_one_host_of_the_group_at_a_time_by_redis(fleet):
         assert run(second, "--reason please").rc == 0 and second.file("/run/rebooted").exists
         first.check_output("systemctl stop redis-server")
         unknown = run(first, "--reason please")
-        assert unknown.rc == 12 and "10.94.7.13:6379" in unknown.stderr and "a-password" not in unknown.stderr
+        assert unknown.rc == 12 and ":6379: " in unknown.stderr and "a-password" not in unknown.stderr
     finally:
         first.check_output("systemctl start redis-server; sleep 1")
         for host in (first, second):
@@ -153,13 +153,18 @@ def converge(*words):
     )
 
 
-@pytest.mark.parametrize(("given", "said"), [
-    ({"reboot_timer_timezone": "Mars/Olympus"}, "reboot_timer_timezone is 'Mars/Olympus'; this host knows no such time zone"),
-    ({"reboot_timer_start": "03:00", "reboot_timer_end": "03:10"}, "reboot_timer_spread is 3600; the window 03:00 to 03:10 has 600 s"),
-    ({"reboot_timer_lock_settings": {"host": "10.94.7.13"}}, "reboot_timer_lock_settings lacks password (reboot_timer_lock_store redis)"),
-    ({"reboot_timer_drain": [{"name": "x", "argv": ["drain"]}]}, "reboot_timer_drain: argv of x begins with 'drain'; it must be an absolute path"),
-])
-def test_bad_input_is_refused_before_anything_changes(given, said):
+def test_bad_input_is_refused_before_anything_changes():
+    given = {
+        "reboot_timer_timezone": "Mars/Olympus", "reboot_timer_budget": 0, "reboot_timer_lock_settings": {"host": "10.94.7.13"},
+        "reboot_timer_webhook": "mailto:root", "reboot_timer_end": "03:00",
+    }
     refused = converge("--limit", "reboot-13", "--extra-vars", json.dumps(given))
+    told = " ".join(refused.stdout.split())
     assert refused.returncode and "changed=0" in refused.stdout
-    assert f"reboot-13: {said}" in " ".join(refused.stdout.split())
+    for said in (
+        "reboot-13: reboot_timer_timezone is 'Mars/Olympus'; this host knows no such time zone", "reboot_timer_budget is 0; it must be 1 to 50",
+        "reboot_timer_lock_settings lacks password (reboot_timer_lock_store redis)", "reboot_timer_webhook is no http or https URL",
+    ):
+        assert said in told
+    window = converge("--limit", "reboot-13", "--extra-vars", json.dumps({"reboot_timer_end": "03:00"}))
+    assert window.returncode and "reboot_timer_spread is 3600; the window 03:00 to 03:00 has 0 s" in " ".join(window.stdout.split())
