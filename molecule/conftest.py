@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import testinfra
 from testinfra.host import Host
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools.machines import Machine  # noqa: E402
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 INVENTORY = os.environ.get("SABAKAN_INVENTORY") or str(SCENARIO / "inventory")
@@ -31,12 +37,17 @@ class Fleet:
     def __getitem__(self, name: str) -> Host:
         if name not in self._hosts:
             variables = self.variables[name]
+            port = self.machine(name).port if variables.get("fleet_kind") == "machine" else 22
             self._hosts[name] = testinfra.get_host(
-                f"ssh://root@{variables['ansible_host']}", ssh_identity_file=variables["ansible_ssh_private_key_file"],
+                f"ssh://root@{variables['ansible_host']}:{port}", ssh_identity_file=variables["ansible_ssh_private_key_file"],
                 ssh_extra_args="-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
                 controlpersist=120,
             )
         return self._hosts[name]
+
+    def machine(self, name: str) -> Machine:
+        """A host with fleet_kind: machine, to cut its power, start it again and read its console."""
+        return Machine(Path(self.variables[name]["fleet_machines"]) / name)
 
     def address(self, name: str) -> str:
         return str(self.variables[name]["ansible_host"])
@@ -53,3 +64,27 @@ class Fleet:
 @pytest.fixture(scope="session")
 def fleet() -> Fleet:
     return Fleet()
+
+
+@pytest.fixture(scope="session")
+def ansible() -> Callable[..., SimpleNamespace]:
+    """Runs a program of Ansible over the scenario's hosts: returncode, output, and text (all of it, unfolded)."""
+    def run(program: str, *words: str) -> SimpleNamespace:
+        inventories = [f"--inventory={path}" for path in (INVENTORY, os.environ["SABAKAN_FLEET"])]
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run([program, *inventories, *words], capture_output=True, text=True, env=environment, check=False)
+        return SimpleNamespace(returncode=done.returncode, output=done.stdout, text=" ".join((done.stdout + done.stderr).split()))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def module(ansible: Callable[..., SimpleNamespace]) -> Callable[..., dict[str, Any]]:
+    """What a module of the collection returns for its arguments on a host."""
+    def call(host: str, name: str, **arguments: Any) -> dict[str, Any]:
+        done = ansible("ansible", host, "-m", f"sabakan.vps.{name}", *(["-a", json.dumps(arguments)] if arguments else []))
+        assert done.returncode == 0, done.text
+        found: dict[str, Any] = json.loads(done.output.partition("=> ")[2])
+        return found
+
+    return call

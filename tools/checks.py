@@ -62,7 +62,7 @@ def _scenario(name: str, debian: str) -> None:
         raise Failure("the demo is up and has the same addresses", "./sabakan demo --down")
     path = fleet.inventory(name, debian)
     run(
-        ["molecule", "test", "--scenario-name", name], log=f"molecule-{name}-{debian}",
+        ["molecule", "--base-config", ROOT / ".config" / "molecule" / "config.yml", "test", "--scenario-name", name], log=f"molecule-{name}-{debian}",
         env={"SABAKAN_FLEET": str(path), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
         next_step=f"./sabakan test {name}",
     )

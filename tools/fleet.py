@@ -15,6 +15,10 @@ from tools.ground import CACHE, LOGS, ROOT, Failure, run
 FRIENDS_CAFE = ROOT / "inventories" / "friends_cafe"
 REPOSITORY = CACHE / "mastodon.git"
 REFERENCE = "v1"
+MACHINE_PORT = (
+    "{{ (lookup('ansible.builtin.file', fleet_machines ~ '/' ~ inventory_hostname ~ '/settings.json') | from_json).port"
+    " if fleet_kind | default('container') == 'machine' and inventory_hostname in groups.all else 22 }}"
+)
 
 
 def _cgroups(debian: str) -> str:
@@ -45,10 +49,12 @@ def _variables(name: str, debian: str, path: Path) -> dict[str, Any]:
         "ansible_ssh_private_key_file": str(_key()),
         "fleet_name": name,
         "fleet_debian": debian,
-        "fleet_kind": "container",
         "fleet_image": "host",
+        # Hosts with fleet_kind: machine; each has a port of this machine's loopback.
         "fleet_machines": str(path.parent / "machines"),
         "fleet_machine_images": {release: str(machine_images.directory(release, authorized_keys())) for release in images.SUITES},
+        "fleet_machine_tool": [sys.executable, str(ROOT / "tools" / "machines.py")],
+        "ansible_port": MACHINE_PORT,
         "fleet_images": {release: images.tags(release) for release in images.SUITES},
         "fleet_cgroups": {release: _cgroups(release) for release in images.SUITES},
         "fleet_gateway": "{{ stack_network | regex_replace('[0-9]+/[0-9]+$', '1') }}",

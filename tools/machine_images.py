@@ -44,7 +44,7 @@ def _build(debian: str, authorized_keys: Path, made: Path) -> None:
         ["mmdebstrap", "--variant=minbase", f"--include={','.join(_packages())}",
          '--aptopt=Apt::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
          *[f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in images.NO_DOCUMENTS],
-         f"--essential-hook={RECIPE / 'before-packages'}", f"--customize-hook={RECIPE / 'after-packages'}",
+         f"--customize-hook={RECIPE / 'after-packages'}",
          images.SUITES[debian], root, *[uri for uri in [images.mirror()] if uri]],
         log=f"machine-{debian}", label=f"Making a Debian {debian} that boots (a minute)",
         env={"AUTHORIZED_KEYS": str(authorized_keys)},
@@ -52,8 +52,8 @@ def _build(debian: str, authorized_keys: Path, made: Path) -> None:
     )
     run(["truncate", "--size", DISK, made / "disk.img"], log=f"machine-disk-{debian}")
     run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", "-d", root, made / "disk.img"], log=f"machine-disk-{debian}")
-    for name in ("vmlinuz", "initrd.img"):
-        shutil.copyfile(next((root / "boot").glob(f"{name}-*")), made / name)
+    shutil.copyfile(next((root / "boot").glob("vmlinuz-*")), made / "vmlinuz")
+    shutil.copyfile(root / "boot" / "initrd.img", made / "initrd.img")
     shutil.rmtree(root)
 
 

@@ -16,3 +16,13 @@ attributes:
   diff_mode:
     description: Returns details on what has changed (or would change) in diff mode.
 """
+
+    # Of modules that only read.
+    INFO_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+"""

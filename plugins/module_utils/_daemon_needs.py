@@ -28,6 +28,7 @@ class Need:
     count: int
     formula: str
     directive: str
+    hard: int = 0  # the hard limit that is asked for besides, for a process that raises its own
 
 
 def _whole(value: str | None, default: int) -> int:

@@ -7,7 +7,7 @@ and what is to be said about a process. Nothing here touches the system.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.sabakan.vps.plugins.module_utils._daemon_needs import Need
@@ -33,9 +33,10 @@ class Link:
     setting: str
     asked: bool = True  # whether somebody chose the value; False: it is the manager's default
     can_raise: bool = False
+    pending: bool = False  # it runs since before its setting was changed: what it hands down now is the older value
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))  # asdict copies deeply, and a host has thousands
 
 
 def height(value: int) -> float:
@@ -50,7 +51,17 @@ def culprit(links: list[Link], wanted: int) -> Link:
         if height(link.hard) < wanted and not link.can_raise:
             return link
     giver = managers[-1] if managers else process
-    return giver if height(giver.soft) < wanted else process
+    return giver if height(giver.soft) < wanted or giver.pending else process
+
+
+def culprit_of_hard(links: list[Link], wanted: int) -> Link:
+    """The first link to change so that the last one's hard limit may be `wanted`."""
+    *managers, process = links
+    for link in managers:
+        if height(link.hard) < wanted and not link.can_raise:
+            return link
+    giver = managers[-1] if managers else process
+    return giver if height(giver.hard) < wanted or giver.pending else process
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ class Reading:
     hard: int
     links: list[Link]
     need: Need | None = None
+    total: Need | None = None  # of all processes of its kind together
+    file_max: int = 0  # what the kernel gives to all processes of the host together, 0 when unknown
 
     @property
     def share(self) -> float:
@@ -84,6 +97,13 @@ def verdicts(reading: Reading, near: float) -> list[dict[str, str]]:
         link = culprit(reading.links, reading.need.count)
         say("below_need", link, f"{reading.need.count} descriptors are needed ({reading.need.formula}),"
             f" its limit is {reading.soft}")
+    elif reading.need and height(reading.hard) < reading.need.hard:
+        say("below_need", culprit_of_hard(reading.links, reading.need.hard),
+            f"a hard limit of {reading.need.hard} is needed ({reading.need.formula}), it is {reading.hard}")
+    if reading.total and 0 < reading.file_max < reading.total.count:
+        say("below_need", Link("kernel", "fs.file-max", reading.file_max, reading.file_max, f"sysctl fs.file-max, or {reading.total.directive}"),
+            f"{reading.total.count} descriptors may be needed by all its processes together ({reading.total.formula}),"
+            f" the host has {reading.file_max} for everybody")
     top = ceiling(managers)
     unit = next((link for link in managers if link.kind == "unit"), None)
     if unit and unit.asked and height(unit.hard) > top and height(reading.hard) < height(unit.hard):
@@ -91,7 +111,7 @@ def verdicts(reading: Reading, near: float) -> list[dict[str, str]]:
         say("clamped", link, f"{unit.name} asks for {shown(unit.hard)} descriptors and got {shown(reading.hard)}:"
             " systemd clamps in silence to its own hard limit")
     elif managers and stale(reading):
-        say("stale", process, f"{managers[-1].kind} {managers[-1].name} hands down {shown(managers[-1].soft)}:"
+        say("stale", managers[-1] if managers[-1].pending else process, f"{managers[-1].kind} {managers[-1].name} hands down {shown(managers[-1].soft)}:"
             f"{shown(managers[-1].hard)} now, the process has {shown(reading.soft)}:{shown(reading.hard)}")
     if managers and not managers[-1].asked and reading.soft == managers[-1].soft and height(reading.soft) < height(reading.hard):
         say("inherited", more, f"nobody chose the soft limit {reading.soft}: it is the default of {managers[-1].kind}"
@@ -109,11 +129,15 @@ def ceiling(managers: list[Link]) -> float:
 
 
 def stale(reading: Reading) -> bool:
-    """Whether the process has less than its manager would give it if it were started now."""
+    """Whether the process has less than its manager would give it if it were started now.
+
+    A daemon may lower its own soft limit; what a container starts has no reason to.
+    """
     managers = reading.links[:-1]
     bound = min([ceiling(managers), *(height(link.hard) for link in managers if not link.can_raise)])
     giver = managers[-1]
-    return height(reading.soft) < min(height(giver.soft), bound) and height(reading.hard) < min(height(giver.hard), bound)
+    lower = [height(reading.soft) < min(height(giver.soft), bound), height(reading.hard) < min(height(giver.hard), bound)]
+    return any(lower) if giver.kind == "container" else all(lower)
 
 
 def shown(value: int) -> str:

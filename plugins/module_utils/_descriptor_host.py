@@ -9,26 +9,19 @@ Everything is below `root`, so that a made-up host can be read too. A process ma
 from __future__ import annotations
 
 import glob
-import json
 import os
-import socket
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Any, Callable
+from typing import Callable
 
-from ansible_collections.sabakan.vps.plugins.module_utils import (
-    _daemon_needs,
-    _processes,
-    _service,
-    _supervisor_config,
-    _unit_files,
-)
+from ansible_collections.sabakan.vps.plugins.module_utils import _processes, _service
 from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_chain import Link, Reading
+from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_links import Links
+from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_needs import Needs
 
 # Runs a command, gives its output, empty when it is missing or fails.
 Run = Callable[..., str]
-UNIT_PROPERTIES = "Id,LimitNOFILE,LimitNOFILESoft,FragmentPath,DropInPaths"
 
 
 @dataclass
@@ -44,23 +37,20 @@ class Process:
     kinds: dict[str, int] = field(default_factory=dict)
 
 
-def _number(text: str) -> int:
-    return -1 if text.strip() in ("infinity", "unlimited") else int(text) if text.strip().isdigit() else 0
-
-
 class Host:
     """A host as one run sees it."""
 
     def __init__(self, run: Run, root: str = "/") -> None:
         self.run, self.root = run, root.rstrip("/")
         self.processes: dict[int, Process] = {}
-        self.units: dict[str, dict[str, str]] = {}
         self.sockets: dict[str, dict[str, str]] = {}
         self.read = lru_cache(maxsize=256)(self._read)
         self.limits = cache(self._limits)
         self.environ = cache(self._environ)
-        self.supervisor = cache(self._supervisor)
-        self.need = cache(self._need)
+        self.links = Links(self)
+        self.needs = Needs(self)
+        numbers = self._read("/proc/sys/fs/file-nr").split()
+        self.open_files, self.file_max = (int(numbers[index]) if len(numbers) == 3 and numbers[index].isdecimal() else 0 for index in (0, 2))
 
     def _read(self, path: str) -> str:
         try:
@@ -137,165 +127,12 @@ class Host:
             self.sockets[namespace] = {inode: state for inode, state in rows if inode != "0"}
         return self.sockets[namespace]
 
-    # The links
-
-    def load_units(self, names: set[str]) -> None:
-        """What systemd says of these units, in one call."""
-        if not names:
-            return
-        text = self.run("systemctl", "show", "-p", UNIT_PROPERTIES, "--", *sorted(names))
-        for shown in _service.parse_show(text):
-            if shown.get("Id"):
-                self.units[shown["Id"]] = shown
-
-    def links(self, process: Process) -> list[Link]:
-        """From the kernel down to what starts the process; the process itself is not among them."""
-        return [*self.machine(), *self.unit(process.place.unit), *self.container(process), *self.supervisord(process)]
-
-    @lru_cache(maxsize=8192)  # noqa: B019 - one host a run
-    def machine(self) -> tuple[Link, ...]:
-        nr_open = _number(self._read("/proc/sys/fs/nr_open")) or 1 << 20
-        soft, hard = self.limits(1) or (nr_open, nr_open)
-        found = [Link("kernel", "fs.nr_open", nr_open, nr_open, "sysctl fs.nr_open")]
-        # With CAP_SYS_RESOURCE, bit 24, systemd gives more than it has itself.
-        may_raise = bool(_processes.parse_capabilities(self._read("/proc/1/status")) >> 24 & 1)
-        inside = any(os.path.exists(self.root + path) for path in ("/.dockerenv", "/run/.containerenv", "/run/systemd/container"))
-        if inside:
-            found.append(Link("container runtime", "of this host", hard, hard, "the nofile limit that this host's container is started with",
-                              can_raise=may_raise))
-        else:
-            found.append(Link("systemd", "PID 1", hard, hard, "DefaultLimitNOFILE of /etc/systemd/system.conf, and the boot's hard limit", can_raise=may_raise))
-        return tuple(found)
-
-    @lru_cache(maxsize=8192)  # noqa: B019 - one host a run
-    def unit(self, name: str) -> tuple[Link, ...]:
-        if not name:
-            return ()
-        if name.endswith(".scope"):
-            # Whoever asked for the scope set the limits beforehand; systemd adds none.
-            return (Link("session", name, *self.limits(1) or (0, 0), "pam_limits: /etc/security/limits.d", can_raise=True),)
-        shown = self.units.get(name, {})
-        paths = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
-        asked = _unit_files.wanted_nofile([self.read(path) for path in paths if path])
-        soft, hard = _number(shown.get("LimitNOFILESoft", "")), _number(shown.get("LimitNOFILE", ""))
-        if not hard:
-            return ()
-        return (Link("unit", name, soft, hard, f"LimitNOFILE= in a drop-in of {name}", asked=asked is not None),)
-
-    @lru_cache(maxsize=8192)  # noqa: B019 - one host a run
-    def docker(self) -> tuple[dict[str, Any], tuple[int, int] | None]:
-        """Running containers by id, and what the runtime gives to a container that asks for nothing."""
-        listed = self.run("docker", "ps", "-q", "--no-trunc").split()
-        try:
-            inspected = {found["Id"]: found for found in json.loads(self.run("docker", "inspect", *listed) or "[]")} if listed else {}
-        except (ValueError, KeyError, TypeError):
-            inspected = {}
-        try:
-            nofile = json.loads(self._read("/etc/docker/daemon.json") or "{}").get("default-ulimits", {}).get("nofile", {})
-            default: tuple[int, int] | None = (int(nofile["Soft"]), int(nofile["Hard"]))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            runtime = [process for process in self.processes.values() if process.name == "containerd"]
-            runtime += [process for process in self.processes.values() if process.name == "dockerd"]
-            default = self.limits(runtime[0].pid) if runtime else None
-        return inspected, default
-
-    def container_name(self, identifier: str) -> str:
-        return self.docker()[0].get(identifier, {}).get("Name", "").lstrip("/") if identifier else ""
-
-    def container(self, process: Process) -> tuple[Link, ...]:
-        identifier = process.place.container
-        if not identifier:
-            return ()
-        inspected, default = self.docker()
-        config = inspected.get(identifier, {}).get("HostConfig") or {}
-        own = next((limit for limit in config.get("Ulimits") or [] if limit.get("Name") == "nofile"), None)
-        name = self.container_name(identifier) or identifier[:12]
-        if own:
-            return (Link("container", name, own["Soft"], own["Hard"], "its own --ulimit nofile", can_raise=True),)
-        soft, hard = default or self.limits(process.pid) or (0, 0)
-        return (Link("container", name, soft, hard, "--ulimit nofile, or default-ulimits of /etc/docker/daemon.json",
-                     asked=False, can_raise=True),)
-
-    def _supervisor(self, pid: int) -> tuple[_supervisor_config.Configuration | None, bool]:
-        """The configuration of a running supervisord, and whether it may raise the hard limit."""
-        words = self.cmdline(pid)
-        candidates = ["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf"]
-        for index, word in enumerate(words):
-            if word in ("-c", "--configuration"):
-                candidates = words[index + 1:index + 2]
-            elif word.startswith("--configuration="):
-                candidates = [word.partition("=")[2]]
-        root = _processes.parse_uid(self._read(f"/proc/{pid}/status")) == 0
-        for path in candidates:
-            if not path.startswith("/"):
-                try:
-                    path = os.path.normpath(os.path.join(os.readlink(f"{self.root}/proc/{pid}/cwd"), path))
-                except OSError:
-                    continue
-            text = self._read(path)
-            if text:
-                try:
-                    return _supervisor_config.parse(path, text, self.files, self.environ(pid), socket.gethostname()), root
-                except ValueError:
-                    return None, root
-        return None, root
-
-    def supervisord(self, process: Process) -> tuple[Link, ...]:
-        above = self.ancestor(process, "supervisord")
-        limits = self.limits(above.pid) if above else None
-        if not above or not limits:
-            return ()
-        configuration, root = self.supervisor(above.pid)
-        path = configuration.path if configuration else "its configuration"
-        who = "it runs as root" if root else f"it does not run as root, so it cannot go above its hard limit {limits[1]}"
-        asked = bool(configuration and "minfds" in configuration.supervisord)
-        return (Link("supervisord", f"PID {above.pid}", *limits, f"minfds in {path}, then restart it ({who})", asked=asked, can_raise=root),)
-
-    # What the daemons' own configurations imply
-
-    def need_of(self, process: Process) -> _daemon_needs.Need | None:
-        words = self.cmdline(process.pid)
-        if process.name in ("nginx", "postgres"):
-            above = self.processes.get(process.parent)
-            if above and above.name == process.name:
-                words = self.cmdline(above.pid)
-            elif process.name == "nginx":
-                return None  # the master serves nobody
-        return self.need(process.name, tuple(words))
-
-    def _need(self, name: str, words: tuple[str, ...]) -> _daemon_needs.Need | None:
-        def after(option: str, default: str) -> str:
-            return next((words[i + 1] for i, word in enumerate(words[:-1]) if word == option), default)
-
-        if name == "nginx":
-            path = after("-c", "/etc/nginx/nginx.conf")
-            text = self.read(path)
-            return _daemon_needs.nginx(text, self.files, os.path.dirname(path)) if text else None
-        if name == "haproxy":
-            pattern = after("-f", "/etc/haproxy/haproxy.cfg")
-            text = "\n".join(found for dummy, found in self.files(pattern))
-            return _daemon_needs.haproxy(text, os.cpu_count() or 1) if text else None
-        if name == "pgbouncer":
-            path = next((word for word in words[1:] if word.endswith(".ini")), "/etc/pgbouncer/pgbouncer.ini")
-            text = self.read(path)
-            return _daemon_needs.pgbouncer(text, self.files) if text else None
-        if name == "redis-server":
-            path = next((word for word in words[1:] if word.endswith(".conf")), "/etc/redis/redis.conf")
-            text = self.read(path)
-            return _daemon_needs.redis(text, self.files) if text else None
-        if name == "postgres":
-            given = [word.partition("=")[2] for word in words if word.startswith("config_file=")]
-            path = given[0] if given else os.path.join(after("-D", "/nonexistent"), "postgresql.conf")
-            text = self.read(path)
-            return _daemon_needs.postgresql(text, self.files, os.path.dirname(path)) if text else None
-        return None
-
     def judge(self, process: Process) -> bool:
         """Fills in the reading; False when the process has gone."""
         limits, measured = self.limits(process.pid), self.measure(process)
         if limits is None or measured is None:
             return False
-        links = [*self.links(process), Link("process", f"{process.name} ({process.pid})", *limits, "restart it")]
+        links = [*self.links.above(process), Link("process", f"{process.name} ({process.pid})", *limits, "restart it")]
         process.kinds = measured[1]
-        process.reading = Reading(measured[0], *limits, links, self.need_of(process))
+        process.reading = Reading(measured[0], *limits, links, self.needs.of(process), self.needs.of_all(process), self.file_max)
         return True

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.sabakan.vps.plugins.module_utils import _processes
 from ansible_collections.sabakan.vps.plugins.module_utils._daemon_needs import Need
 from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_chain import verdicts
 from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_host import Host, Process
+from ansible_collections.sabakan.vps.plugins.module_utils._service import pair, parse_wanted
 from ansible_collections.sabakan.vps.plugins.module_utils._unit_files import descriptor_error
 
 
@@ -30,33 +32,36 @@ def selected(host: Host, wanted: dict[str, Any]) -> list[Process]:
     return [process for process in host.processes.values() if is_chosen(process)]
 
 
-def asked_of(host: Host, process: Process, wanted: dict[str, Any]) -> int:
-    """What this process should be able to open, of all that asks for it."""
-    needs = [int(count) for name, count in wanted["needs"].items()
+def asked_of(host: Host, process: Process, wanted: dict[str, Any]) -> tuple[int, int]:
+    """Soft and hard limit that this process should have, of all that asks for it."""
+    needs = [pair(parse_wanted(limit)) for name, limit in wanted["needs"].items()
              if name in (process.place.unit, process.program) or (process.place.container and is_container(host, process.place.container, name))]
-    return max([int(wanted["need"]), *needs])
+    need = int(wanted["need"])
+    return max([need, *(soft for soft, dummy in needs)]), max([need, *(hard for dummy, hard in needs)])
 
 
 def is_container(host: Host, identifier: str, asked: str) -> bool:
-    return (len(asked) >= 8 and identifier.startswith(asked)) or host.container_name(identifier) == asked
+    return (len(asked) >= 8 and identifier.startswith(asked)) or host.links.container_name(identifier) == asked
 
 
 def report(host: Host, processes: list[Process], wanted: dict[str, Any]) -> list[dict[str, Any]]:
     """The processes as the module returns them, those nearest to their limit first."""
-    host.load_units({process.place.unit for process in processes if process.place.unit})
+    host.links.load_units({process.place.unit for process in processes if process.place.unit})
     found = []
     for process in processes:
         if not host.judge(process) or process.reading is None:
             continue
         reading = process.reading
-        asked = Need(asked_of(host, process, wanted), "asked of descriptor_info", "need")
-        if asked.count > (reading.need.count if reading.need else 0):
-            reading = process.reading = type(reading)(reading.open, reading.soft, reading.hard, reading.links, asked)
+        soft, hard = asked_of(host, process, wanted)
+        if soft > (reading.need.count if reading.need else 0):
+            reading = process.reading = replace(reading, need=Need(soft, "asked of descriptor_info", "need", hard))
+        elif reading.need and hard:
+            reading = process.reading = replace(reading, need=replace(reading.need, hard=hard))
         said = verdicts(reading, wanted["near"] / 100)
         if said or not wanted["findings_only"]:
             found.append({
                 "pid": process.pid, "name": process.name, "unit": process.place.unit, "program": process.program,
-                "container": host.container_name(process.place.container) or process.place.container[:12],
+                "container": host.links.container_name(process.place.container) or process.place.container[:12],
                 "open": reading.open, "soft": reading.soft, "hard": reading.hard, "share": round(100 * reading.share, 1),
                 "kinds": process.kinds, "chain": [link.as_dict() for link in reading.links], "verdicts": said,
             })
@@ -65,10 +70,8 @@ def report(host: Host, processes: list[Process], wanted: dict[str, Any]) -> list
 
 def system(host: Host) -> dict[str, int]:
     """Descriptors of the whole host."""
-    numbers = host.read("/proc/sys/fs/file-nr").split()
     nr_open = host.read("/proc/sys/fs/nr_open").strip()
-    counts = [int(number) if number.isdigit() else 0 for number in [*numbers, "0", "0", "0"]]
-    return {"open": counts[0], "file_max": counts[2], "nr_open": int(nr_open) if nr_open.isdigit() else 0}
+    return {"open": host.open_files, "file_max": host.file_max, "nr_open": int(nr_open) if nr_open.isdigit() else 0}
 
 
 def tcp(host: Host) -> dict[str, int]:

@@ -9,8 +9,9 @@ Nothing here touches the system; M(sabakan.vps.service_in_force) reads and acts.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Union
 
 from ansible_collections.sabakan.vps.plugins.module_utils import _sockets
 
@@ -24,6 +25,8 @@ LIMIT_NAMES = {
     "as": "Max address space",
 }
 UNLIMITED = -1
+# Soft and hard alike, or each.
+Limit = Union[int, "tuple[int, int]"]
 CAP_SYS_RESOURCE = 1 << 24
 
 # UnitFileState, see systemctl(1). ELSEWHERE: another unit or a generator decides, `enable` and `disable` have nothing to do.
@@ -44,7 +47,7 @@ class Wanted:
     restart_newest: float = 0.0  # epoch seconds of the newest file in restart_on, and of the unit's own
     reload_newest: float = 0.0
     working_directory: str | None = None  # resolved path
-    limits: dict[str, int] = field(default_factory=dict)
+    limits: Mapping[str, Limit] = field(default_factory=dict)
     unlimited: bool = False  # limits were asked to be none at all, not left alone
 
 
@@ -92,9 +95,32 @@ class Decision:
         return self.action != "none" or self.enable is not None
 
 
-def render_limits(limits: dict[str, int]) -> str:
-    """The drop-in that asks systemd for these limits, soft and hard alike."""
-    lines = [f"Limit{name.upper()}={'infinity' if value == UNLIMITED else value}" for name, value in sorted(limits.items())]
+def parse_wanted(value: object) -> Limit:
+    """`N`, or `soft:hard` as systemd writes it; ValueError for anything else."""
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, str) and ":" in value:
+        soft, hard = (int(part) for part in value.split(":"))
+        return soft, hard
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError(f"{value!r} is no limit")
+    return int(value)
+
+
+def pair(limit: Limit) -> tuple[int, int]:
+    """(soft, hard)."""
+    return limit if isinstance(limit, tuple) else (limit, limit)
+
+
+def shown_limit(limit: Limit) -> str:
+    """As systemd writes it."""
+    values = limit if isinstance(limit, tuple) else (limit,)
+    return ":".join("infinity" if value == UNLIMITED else str(value) for value in values)
+
+
+def render_limits(limits: Mapping[str, Limit]) -> str:
+    """The drop-in that asks systemd for these limits."""
+    lines = [f"Limit{name.upper()}={shown_limit(value)}" for name, value in sorted(limits.items())]
     return "\n".join(["# Written by sabakan.vps.service_in_force.", "[Service]", *lines, ""])
 
 
@@ -161,10 +187,15 @@ def refusals(unit: dict[str, Any], shown: dict[str, str], most: int, why: str) -
     found = [f"listens_on: {text}" for text in map(_sockets.why_not_an_endpoint, unit["listens_on"]) if text]
     if limits and not name.endswith(".service"):
         found.append("limits belong to services")
-    if most and limits.get("nofile", 0) > most:
-        found.append(f"nofile {limits['nofile']} is above {most}, {why}")
-    if limits.get("nofile", 1) < 1:
-        found.append(f"nofile {limits['nofile']} is no number of files; descriptors cannot be unlimited")
+    soft, hard = pair(limits.get("nofile", 1))
+    if most and hard > most:
+        found.append(f"nofile {shown_limit(limits['nofile'])} is above {most}, {why}")
+    if min(soft, hard) < 1:
+        found.append(f"nofile {shown_limit(limits['nofile'])} is no number of files; descriptors cannot be unlimited")
+    found += [
+        f"{key} {shown_limit(limit)}: the soft limit is above the hard one" for key, limit in limits.items()
+        if pair(limit)[1] != UNLIMITED and (pair(limit)[0] == UNLIMITED or pair(limit)[0] > pair(limit)[1])
+    ]
     state = shown.get("LoadState", "")
     if state == "masked":
         found.append(f"is masked; `systemctl unmask {name}` if it is to run")
@@ -175,17 +206,17 @@ def refusals(unit: dict[str, Any], shown: dict[str, str], most: int, why: str) -
     return found
 
 
-def limit_shortfalls(wanted: dict[str, int], processes: tuple[Process, ...]) -> list[str]:
+def limit_shortfalls(wanted: Mapping[str, Limit], processes: tuple[Process, ...]) -> list[str]:
     """Processes whose limits are not those asked: `process PID (command): name is soft N, hard N, asked N`."""
     return [
-        f"process {process.pid} ({process.command}): {name} is soft {soft}, hard {hard}, asked {wanted[name]}"
+        f"process {process.pid} ({process.command}): {name} is soft {soft}, hard {hard}, asked {shown_limit(wanted[name])}"
         for process in processes
         for name, (soft, hard) in process.limits.items()
-        if name in wanted and soft != wanted[name]
+        if name in wanted and (soft, hard) != (wanted[name] if isinstance(wanted[name], tuple) else (wanted[name], hard))
     ]
 
 
-def _curable(wanted: dict[str, int], running: Running) -> list[str]:
+def _curable(wanted: Mapping[str, Limit], running: Running) -> list[str]:
     """The shortfalls that a restart can cure: a child that changes its own limits would do so again."""
     main = tuple(process for process in running.processes if process.pid == running.main_pid)
     return limit_shortfalls(wanted, main or running.processes)

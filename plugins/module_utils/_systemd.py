@@ -22,6 +22,7 @@ PROPERTIES = (
     "FragmentPath,DropInPaths,CanReload,KillMode,Type,RemainAfterExit,NRestarts,ExecMainStartTimestamp,"
     "ExecMainStartTimestampMonotonic,ActiveEnterTimestamp,ActiveEnterTimestampMonotonic"
 )
+DEAF = "does not listen on"
 SETTLED = 1.0  # seconds that a service which says nothing of its readiness must have lived
 RESTARTS = 5  # restarts by systemd, while awaited, after which it is hopeless
 
@@ -201,7 +202,7 @@ class Systemd:
         if unit["listens_on"]:
             listening = self.listening(unit["name"], shown)
             short += [
-                f"does not listen on {address}" for address in unit["listens_on"]
+                f"{DEAF} {address}" for address in unit["listens_on"]
                 if not _sockets.is_listening(address, listening)
             ]
         elif shown.get("SubState") == "running" and time.time() - running.started_at < SETTLED:

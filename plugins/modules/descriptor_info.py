@@ -52,7 +52,7 @@ options:
     type: int
     default: 0
   needs:
-    description: The same by unit, program or container; the largest that a process belongs to counts.
+    description: The same by unit, program or container, or C(soft:hard); the largest that a process belongs to counts.
     type: dict
     default: {}
   journal_since:
@@ -61,11 +61,7 @@ options:
     default: -1h
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
+  - sabakan.vps.attributes.info_module
 requirements: [root]
 author: [sabakan.vps contributors (@sabakan)]
 """
@@ -128,7 +124,7 @@ errors:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sabakan.vps.plugins.module_utils import _descriptor_chain, _descriptor_host
+from ansible_collections.sabakan.vps.plugins.module_utils import _descriptor_chain, _descriptor_host, _service
 from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_report import (
     errors_of,
     report,
@@ -162,6 +158,11 @@ def main():
         code, text, dummy = module.run_command([path, *words], errors="surrogate_then_replace")
         return "" if code else text
 
+    for name, limit in module.params["needs"].items():
+        try:
+            _service.parse_wanted(limit)
+        except ValueError:
+            module.fail_json(msg=f"needs: {name} must be a whole number, or two as soft:hard, not {limit!r}")
     host = _descriptor_host.Host(run)
     host.scan()
     lines = []

@@ -24,11 +24,7 @@ options:
     default: docker
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
+  - sabakan.vps.attributes.info_module
 requirements: [root]
 author: [sabakan.vps contributors (@sabakan)]
 """

@@ -21,11 +21,7 @@ options:
   password: {description: The owner's password., type: str, required: true}
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
+  - sabakan.vps.attributes.info_module
 requirements: [psql on the host]
 author: [sabakan.vps contributors (@sabakan)]
 """

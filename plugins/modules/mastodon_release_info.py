@@ -28,11 +28,7 @@ options:
   keep: {description: Releases to keep., type: int, default: 3}
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
+  - sabakan.vps.attributes.info_module
 author: [sabakan.vps contributors (@sabakan)]
 """
 

@@ -36,11 +36,7 @@ options:
       slot: {description: Ignored here., type: str}
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
+  - sabakan.vps.attributes.info_module
 requirements: [root]
 author: [sabakan.vps contributors (@sabakan)]
 """

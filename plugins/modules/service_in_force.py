@@ -49,8 +49,9 @@ options:
         type: path
       limits:
         description:
-          - Limits, soft and hard alike, that every process of the unit must have, by the names C(nofile), C(nproc),
-            C(memlock), C(core), C(stack) and C(as); in the units of C(/proc/PID/limits), C(-1) for unlimited.
+          - Limits that every process of the unit must have, by the names C(nofile), C(nproc), C(memlock), C(core),
+            C(stack) and C(as); in the units of C(/proc/PID/limits), C(-1) for unlimited. A number is soft and hard
+            alike, C(soft:hard) each.
           - They are asked for in a drop-in of the unit, C(50-sabakan-limits.conf); a unit whose processes have others
             is restarted, and the task fails if they still have, as happens where systemd's own limit is lower.
           - C({}) takes that drop-in away; without this option it is left alone.
@@ -59,7 +60,8 @@ options:
       listens_on:
         description:
           - TCP addresses (C(address:port), C([address]:port) for IPv6) or paths of UNIX sockets that the unit's processes
-            must serve. A unit without any must have lived for a second.
+            must serve. A unit without any must have lived for a second. A unit that runs and still does not serve one
+            when O(timeout) is over is restarted, once.
         type: list
         elements: str
         default: []
@@ -131,9 +133,9 @@ def check_units(module, systemd, units, shown):
                     msg=f"{unit['name']}: limit {name!r} is unknown; one of {', '.join(_service.LIMIT_NAMES)}"
                 )
             try:
-                unit["limits"][name] = int(value)
-            except (TypeError, ValueError):
-                module.fail_json(msg=f"{unit['name']}: limit {name} must be a whole number, not {value!r}")
+                unit["limits"][name] = _service.parse_wanted(value)
+            except ValueError:
+                module.fail_json(msg=f"{unit['name']}: limit {name} must be a whole number, or two as soft:hard, not {value!r}")
         refused += [f"{unit['name']}: {text}" for text in _service.refusals(unit, shown[unit["name"]], most, why)]
     if refused:
         module.fail_json(msg="; ".join(refused))
@@ -175,6 +177,20 @@ def await_units(systemd, units, shown, timeout):
             return short, shown
         time.sleep(0.2)
         shown = systemd.show(names)
+
+
+def revive(module, systemd, units, short, results, diffs):
+    """Restarts, once, what was left alone and yet serves none of its addresses after the wait; whether there was any."""
+    revived = False
+    for unit, result in zip(units, results):
+        reasons = short.get(unit["name"], [])
+        if result["action"] == "none" and any(reason.startswith(_systemd.DEAF) for reason in reasons):
+            decision = _service.Decision("restart", None, False, tuple(reasons))
+            act(module, systemd, unit, decision)
+            diffs.append(describe(unit["name"], systemd.running(systemd.show([unit["name"]])[unit["name"]]), decision))
+            result.update(action="restart", reasons=reasons)
+            revived = True
+    return revived
 
 
 def main():
@@ -220,6 +236,9 @@ def main():
     if not module.check_mode:
         shown = systemd.show(names) if acted else shown
         short, shown = await_units(systemd, units, shown, module.params["timeout"])
+        if short and revive(module, systemd, units, short, results, diffs):
+            changed = True
+            short, shown = await_units(systemd, units, systemd.show(names), module.params["timeout"])
         if short:
             module.fail_json(
                 msg="; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in short.items()),

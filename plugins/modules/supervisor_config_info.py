@@ -41,11 +41,7 @@ options:
     default: []
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
+  - sabakan.vps.attributes.info_module
 requirements: [root]
 author: [sabakan.vps contributors (@sabakan)]
 """
@@ -124,7 +120,7 @@ def runs_as(path):
     host.scan()
     for process in host.processes.values():
         if process.name == "supervisord":
-            configuration = host.supervisor(process.pid)[0]
+            configuration = host.links.supervisor(process.pid)[0]
             if configuration and configuration.path == path:
                 return pwd.getpwuid(os.stat(f"/proc/{process.pid}").st_uid).pw_name, host.environ(process.pid)
     return "", {}

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make a bare git repository of the stand-in application.
 
-It holds two tags, v1 and v2 = v1 + overlay_v2, and the branch main at v1. The same files give the same commit ids on
+It holds two tags, v1 and v2 = v1 + v2.patch, and the branch main at v1. The same files give the same commit ids on
 any machine; a repository that has them already is left alone.
 """
 
@@ -30,6 +30,16 @@ def read_tree(root: Path) -> dict[str, bytes]:
     }
 
 
+def patched(files: dict[str, bytes], patch: Path, scratch: Path) -> dict[str, bytes]:
+    """The files with a patch applied, in a scratch directory that is not there yet."""
+    for name, content in files.items():
+        path = scratch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    git("apply", "--whitespace=nowarn", f"--directory={scratch.name}", patch, cwd=scratch.parent)
+    return read_tree(scratch)
+
+
 def commit(number: int, files: dict[str, bytes]) -> bytes:
     """One commit on main, as git fast-import reads it, and its tag."""
     message = b"v%d\n" % number
@@ -49,10 +59,10 @@ def commit(number: int, files: dict[str, bytes]) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
-def git(*arguments: str | Path, stdin: bytes = b"") -> str:
+def git(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> str:
     """Run git without the user's or the machine's configuration."""
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    result = subprocess.run(["git", *map(str, arguments)], input=stdin, capture_output=True, env=environment, check=False)
+    result = subprocess.run(["git", *map(str, arguments)], input=stdin, capture_output=True, env=environment, cwd=cwd, check=False)
     if result.returncode:
         sys.exit(f"git {' '.join(map(str, arguments))}: {result.stderr.decode().strip()}")
     return result.stdout.decode().strip()
@@ -67,8 +77,8 @@ def refs(repository: Path) -> dict[str, str]:
 def make_repository(output: Path) -> tuple[dict[str, str], bool]:
     """Bring output up to date; returns its refs and whether anything changed."""
     first = read_tree(HERE / "application")
-    second = {**first, **read_tree(HERE / "overlay_v2")}
     with tempfile.TemporaryDirectory() as directory:
+        second = patched(first, HERE / "v2.patch", Path(directory) / "v2")
         built = Path(directory) / "built.git"
         git("init", "--quiet", "--bare", built)
         stream = commit(1, first) + commit(2, second) + b"reset refs/heads/main\nfrom :1\n"

@@ -19,12 +19,26 @@ def test_the_program_holds_its_sockets(bots, descriptors):
 
 
 def test_every_program_runs_once_as_its_own_user(bots):
-    assert sorted(pids(bots)) == ["crawler", "keeper", "ticker"]
-    found = bots.check_output("ps -C sleep,python3,supervisord -o user=,args= | grep -e bots -e supervisord")
+    assert sorted(pids(bots)) == ["chatter", "crawler", "keeper", "ticker:ticker_00", "ticker:ticker_01"]
+    found = bots.check_output("ps -C sleep,python3,supervisord -o user=,args= | grep -v 'sleep 0.05' | grep -e bots -e supervisord")
+    assert len(found.splitlines()) == 5
     users = dict(reversed(line.split(None, 1)) for line in found.splitlines())
     assert [user for args, user in users.items() if "supervisord" in args] == ["root"]
     assert {user for args, user in users.items() if "supervisord" not in args} == {"bots"}
-    assert len(found.splitlines()) == 4
+
+
+def test_a_log_is_rotated_at_its_size_and_as_many_are_kept_as_was_asked(bots):
+    # 100 bytes twenty times a second.
+    sizes = "cd /var/log/supervisor; for i in $(seq 60); do test -e chatter.log.2 && break; sleep 0.5; done; stat -c '%n %s' chatter.log.*"
+    found = dict(line.split() for line in bots.check_output(sizes).splitlines())
+    assert set(found) == {"chatter.log.1", "chatter.log.2"}
+    assert all(4096 <= int(size) < 8192 for size in found.values())
+
+
+def test_as_many_processes_are_permitted_as_a_program_needs(bots):
+    soft = bots.check_output("awk '/^Max processes/ {print $3}' /proc/$(systemctl show -P MainPID supervisor)/limits")
+    assert soft == "unlimited" or int(soft) >= 300
+    assert bots.file("/etc/supervisor/supervisord.conf").contains("^minprocs = 300$")
 
 
 def test_the_old_unit_is_gone_for_good(bots):
@@ -42,7 +56,7 @@ def test_a_changed_program_is_restarted_alone(bots, ansible):
     done = ansible("ansible-playbook", "converge.yml", "--extra-vars", "ticker_command='/bin/sleep 10003'")
     assert done.returncode == 0, done.text
     after = pids(bots)
-    assert {name for name in after if after[name] != before[name]} == {"ticker"}
+    assert {name for name in after if after[name] != before[name]} == {"ticker:ticker_00", "ticker:ticker_01"}
 
 
 @pytest.mark.parametrize(

@@ -44,10 +44,14 @@ def _read(path: str) -> str:
 
 
 def container(mountinfo: str | None = None) -> str:
-    """The engine's ID of the container that this runs in; empty on a host."""
+    """The engine's ID of the container that this runs in; empty on a host.
+
+    By the files that the engine mounts for the names of the network, the last of them where it lies over others. A host
+    with an engine has mounts of its containers elsewhere.
+    """
     text = _read("/proc/self/mountinfo") if mountinfo is None else mountinfo
-    found = re.search(r"/containers/(?:overlay-containers/)?([0-9a-f]{64})/", text)
-    return found.group(1)[:12] if found else ""
+    found = re.findall(r"/(?:overlay-)?containers/([0-9a-f]{64})/\S* /etc/(?:hostname|hosts|resolv\.conf) ", text)
+    return str(found[-1])[:12] if found else ""
 
 
 def holder(host: str, command: list[str], token: int | None) -> dict[str, Any]:

@@ -27,8 +27,9 @@ const counters = { connected: { websocket: 0, eventsource: 0 }, sent: { websocke
 
 const redis = subscribe(process.env, Object.values(CHANNELS), (channel, message) => {
   counters.received += 1;
-  const { event, payload } = JSON.parse(message);
   const stream = Object.keys(CHANNELS).find((name) => CHANNELS[name] === channel);
+  if (!listeners.get(stream).size) return;
+  const { event, payload } = JSON.parse(message);
   const text = typeof payload === 'object' ? JSON.stringify(payload) : String(payload);
   for (const send of listeners.get(stream)) send(stream, event, text);
 });

@@ -130,11 +130,18 @@ def test_a_unit_above_the_machines_hard_limit_is_caught(made_up):
     assert made_up.report(units=["redis.service"])[0]["verdicts"][0]["link"] == "container runtime"
 
 
-def with_container(made_up, ulimits=None, now=(1048576, 1048576)):
+def with_container(made_up, own=None, now=(1048576, 1048576), merged=None):
+    """own: its limit, as the engine keeps it. merged: what inspect tells, the default of the engine in it."""
+    def config(limit):
+        return {"Ulimits": [{"Name": "nofile", "Soft": limit[0], "Hard": limit[1]}] if limit else None}
+
     made_up.process(30, "containerd", 1, now, "/system.slice/containerd.service")
     made_up.process(31, "python3", 30, (1024, 4096), f"/system.slice/docker-{ID}.scope")
+    directory = f"/srv/docker/containers/{ID}"
+    made_up.write(f"{directory}/hostconfig.json", json.dumps(config(own)))
     made_up.answers["docker ps"] = ID + "\n"
-    made_up.answers["docker inspect"] = json.dumps([{"Id": ID, "Name": "/bot", "HostConfig": {"Ulimits": ulimits}}])
+    made_up.answers["docker inspect"] = json.dumps(
+        [{"Id": ID, "Name": "/bot", "HostConfig": config(own or merged), "ResolvConfPath": f"{directory}/resolv.conf"}])
 
 
 @pytest.mark.parametrize("container", ["bot", ID, ID[:12]])
@@ -146,14 +153,42 @@ def test_a_container_from_before_the_runtimes_default_changed_is_caught(made_up,
     assert "restart it" in found["verdicts"][0]["message"]
 
 
-def test_the_default_of_daemon_json_counts_before_that_of_containerd(made_up):
+def with_default(made_up, soft, hard):
+    made_up.write("/etc/docker/daemon.json", json.dumps({"default-ulimits": {"nofile": {"Name": "nofile", "Soft": soft, "Hard": hard}}}))
+
+
+def test_the_default_of_daemon_json_counts_before_that_of_containerd_and_is_no_accident(made_up):
     with_container(made_up)
-    made_up.write("/etc/docker/daemon.json", '{"default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 4096}}}')
-    assert [v["verdict"] for v in made_up.report(containers=["bot"])[0]["verdicts"]] == ["inherited"]
+    with_default(made_up, 1024, 4096)
+    assert made_up.report(containers=["bot"])[0]["verdicts"] == []
+
+
+@pytest.mark.parametrize("default", [(2048, 4096), (1024, 8192)])
+def test_a_container_that_is_behind_in_one_of_both_limits_is_caught(made_up, default):
+    with_container(made_up)
+    with_default(made_up, *default)
+    assert [v["verdict"] for v in made_up.report(containers=["bot"])[0]["verdicts"]] == ["stale"]
+
+
+@pytest.mark.parametrize(("merged", "link"), [((1024, 4096), "container"), ((2048, 4096), "process"), (None, "process")])
+def test_an_engine_from_before_its_settings_changed_is_the_link(made_up, merged, link):
+    """What inspect tells of a container without a limit is the default of the engine that runs."""
+    with_container(made_up, merged=merged)
+    with_default(made_up, 2048, 4096)
+    found = made_up.report(containers=["bot"], needs={"bot": "2048:4096"})[0]["verdicts"]
+    assert {verdict["verdict"]: verdict["link"] for verdict in found} == {"below_need": link, "stale": link}
+    assert all(("restart docker.service" in verdict["message"]) is (link == "container") for verdict in found)
+
+
+@pytest.mark.parametrize(("limit", "link"), [("1024:4096", ""), ("1024:8192", "container"), ("2048:4096", "container"), (1024, "")])
+def test_a_need_may_be_of_both_limits(made_up, limit, link):
+    with_container(made_up, (1024, 4096))
+    found = made_up.report(containers=["bot"], needs={"bot": limit})[0]["verdicts"]
+    assert [v["link"] for v in found if v["verdict"] == "below_need"] == ([link] if link else [])
 
 
 def test_a_containers_own_ulimit_is_what_it_is_held_against(made_up):
-    with_container(made_up, [{"Name": "nofile", "Soft": 1024, "Hard": 4096}])
+    with_container(made_up, (1024, 4096))
     (found,) = made_up.report(containers=["bot"], need=2000)
     assert [(v["verdict"], v["link"]) for v in found["verdicts"]] == [("below_need", "container")]
     assert "its own --ulimit nofile" in found["verdicts"][0]["message"]
@@ -192,6 +227,17 @@ def test_a_daemon_is_held_against_its_own_configuration(made_up, name, cmdline, 
     made_up.write(path, text)
     messages = [v["message"] for v in made_up.report(names=[name])[0]["verdicts"] if v["verdict"] == "below_need"]
     assert f"{need} descriptors are needed" in messages[0]
+
+
+@pytest.mark.parametrize(("file_max", "short"), [(99_999, True), (100_000, False), (0, False)])
+def test_all_of_postgresql_is_held_against_what_the_kernel_has(made_up, file_max, short):
+    made_up.write("/proc/sys/fs/file-nr", f"320\t0\t{file_max}\n")
+    made_up.write("/srv/pg/postgresql.conf", "max_connections = 200\nmax_files_per_process = 500\n")
+    made_up.process(50, "postgres", 1, cmdline="/usr/lib/postgres\0-D\0/srv/pg\0")
+    made_up.process(51, "postgres", 50, cmdline="postgres: checkpointer\0")
+    found = {process["pid"]: [v["message"] for v in process["verdicts"] if "max_connections" in v["message"]] for process in made_up.report(names=["postgres"])}
+    assert (len(found[50]), len(found[51])) == (int(short), 0)
+    assert not short or ("100000 descriptors may be needed" in found[50][0] and "sysctl fs.file-max, or max_connections" in found[50][0])
 
 
 def test_processes_that_vanish_while_read_are_left_out(made_up):

@@ -142,6 +142,10 @@ def test_the_ceiling_is_what_systemd_may_raise_to(hard, capabilities, most, why)
 @pytest.mark.parametrize("name, unit, shown, complaint", [
     ("a.service", {"limits": {"nofile": 20001}}, {}, "nofile 20001 is above 20000, reason"),
     ("a.service", {"limits": {"nofile": -1}}, {}, "cannot be unlimited"),
+    ("a.service", {"limits": {"nofile": (1024, 20001)}}, {}, "nofile 1024:20001 is above 20000, reason"),
+    ("a.service", {"limits": {"nofile": (2048, 1024)}}, {}, "the soft limit is above the hard one"),
+    ("a.service", {"limits": {"memlock": (-1, 1024)}}, {}, "the soft limit is above the hard one"),
+    ("a.service", {"limits": {"nofile": (1024, 20000), "memlock": (1024, -1)}}, {}, ""),
     ("a.timer", {"limits": {"nofile": 100}}, {}, "limits belong to services"),
     ("a.service", {"listens_on": ["localhost:1"]}, {}, "listens_on"),
     ("a.service", {}, {"LoadState": "masked"}, "systemctl unmask a.service"),
@@ -158,3 +162,27 @@ def test_what_can_never_work_is_refused(name, unit, shown, complaint):
 def test_the_drop_in_asks_for_soft_and_hard_alike():
     text = _service.render_limits({"nofile": 8192, "memlock": -1})
     assert text.splitlines()[1:] == ["[Service]", "LimitMEMLOCK=infinity", "LimitNOFILE=8192"]
+
+
+@pytest.mark.parametrize(("value", "limit"), [(1024, 1024), ("1024", 1024), ("1024:4096", (1024, 4096)), ((1, 2), (1, 2)), ("-1", -1)])
+def test_a_limit_is_one_number_or_two(value, limit):
+    assert _service.parse_wanted(value) == limit
+    assert _service.parse_wanted(_service.parse_wanted(value)) == limit
+
+
+@pytest.mark.parametrize("value", ["infinity", "1:2:3", "1:", ":", "", None, True, [1, 2], 1.5, "1k"])
+def test_anything_else_is_none(value):
+    with pytest.raises(ValueError, match=".*"):
+        _service.parse_wanted(value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "has", "short"),
+    [(1024, (1024, 4096), False), (1024, (1023, 4096), True), ((1024, 4096), (1024, 4096), False),
+     ((1024, 4096), (1024, 2048), True), ((1024, 4096), (4096, 4096), True)],
+)
+def test_soft_and_hard_limits_that_differ_are_both_compared(asked, has, short):
+    found = _service.limit_shortfalls({"nofile": asked}, (_service.Process(7, "x", {"nofile": has}),))
+    assert bool(found) is short
+    assert not short or f"asked {_service.shown_limit(asked)}" in found[0]
+    assert _service.render_limits({"nofile": (1024, -1)}).splitlines()[-1] == "LimitNOFILE=1024:infinity"

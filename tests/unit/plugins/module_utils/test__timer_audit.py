@@ -34,6 +34,7 @@ def timer(text=TIMER, *drop_ins, **more):
 
 PLAIN_TIMER = TIMER.replace("Persistent=true\n", "")
 PLAIN_SERVICE = SERVICE.partition("[Install]")[0]
+GUARDED_SERVICE = PLAIN_SERVICE.replace("systemctl reboot", "sabakan-reboot run")
 
 
 def test_the_storys_two_files_with_the_lines_and_what_to_write():
@@ -67,7 +68,7 @@ def test_the_storys_two_files_with_the_lines_and_what_to_write():
     ({"timer": timer(PLAIN_TIMER), "service": SERVICE, "state": "enabled"}, {"enabled_oneshot"}),
     ({"timer": timer(PLAIN_TIMER), "service": PLAIN_SERVICE, "host": timer_audit.Host(1000.0, False)}, {"no_time_sync"}),
     ({"timer": timer("[Timer]\nOnUnitActiveSec=1d\n"), "service": PLAIN_SERVICE, "host": timer_audit.Host(1000.0, False)}, set()),
-    ({"timer": timer(PLAIN_TIMER), "service": PLAIN_SERVICE.replace("systemctl reboot", "sabakan-reboot run"), "host": timer_audit.Host(1000.0, False, "x")}, set()),
+    ({"timer": timer(PLAIN_TIMER), "service": GUARDED_SERVICE, "host": timer_audit.Host(1000.0, False, "x")}, set()),
     ({"timer": timer(TIMER), "service": "[Service]\nExecStart=/bin/true\n" + SERVICE.partition("WantedBy")[0].partition("[Install]")[2]}, set()),
 ])
 def test_what_can_loop(given, expected):

@@ -156,6 +156,22 @@ def test_a_file_that_appears_is_a_change(host, run, tmp_path):
     assert not run(unit)["changed"]
 
 
+def test_a_unit_that_runs_and_does_not_listen_is_restarted_once(host, run, monkeypatch):
+    host.add()
+    unit = {"name": NAME, "listens_on": ["10.0.0.1:80"]}
+    serving = {"now": {("10.0.0.1", 80)}}
+    monkeypatch.setattr(_systemd.Systemd, "listening", lambda self, name, shown: serving["now"])
+    monkeypatch.setattr(_systemd._sockets, "is_listening", lambda address, listening: bool(listening))
+    run(unit)
+    serving["now"] = set()
+    host.calls.clear()
+    deaf = run(unit)
+    assert "does not listen on 10.0.0.1:80" in deaf["msg"] and host.calls.count(("restart", NAME)) == 1
+    monkeypatch.setattr(host, "start", lambda name, start=host.start: (start(name), serving.update(now={("10.0.0.1", 80)})))
+    healed = run(unit)
+    assert healed["changed"] and healed["units"][0]["action"] == "restart" and not run(unit)["changed"]
+
+
 def test_a_unit_without_reload_is_restarted(host, run, config):
     host.add(CanReload="no")
     unit = {"name": NAME, "reload_on": [str(config)]}

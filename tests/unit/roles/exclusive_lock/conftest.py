@@ -22,6 +22,18 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(FILES))
 
 
+def own_layer(directory: Path) -> tuple[str, ...]:
+    """The option for these tests where the whole machine is a container: all of their processes see the same layer of it."""
+    from sabakan_exclusive import places
+
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        mount = places.mount_of(descriptor)
+    finally:
+        os.close(descriptor)
+    return ("--allow-filesystem", mount.kind) if mount and mount.kind == "overlay" else ()
+
+
 class Wrapped:
     """sabakan-exclusive on one directory, and what of it is alive."""
 
@@ -30,7 +42,7 @@ class Wrapped:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, *words: str, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        command = [sys.executable, str(FILES / "sabakan_exclusive"), *options, str(self.data), "--", *words]
+        command = [sys.executable, str(FILES / "sabakan_exclusive"), *own_layer(self.data), *options, str(self.data), "--", *words]
         name, dummy, value = self.marker.partition("=")
         environment = {**os.environ, name: value, "PYTHONDONTWRITEBYTECODE": "1"}
         self.started.append(subprocess.Popen(

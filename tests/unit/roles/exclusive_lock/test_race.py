@@ -25,7 +25,7 @@ PROGRAM_ROUNDS = int(os.environ.get("SABAKAN_RACE_PROGRAM_ROUNDS", "1"))
 
 def starter(data: str, barrier: Barrier, inside: Any, wins: Any, overlaps: Any) -> None:
     for number in range(ROUNDS):
-        lock = Lock(data, frozenset(), "")
+        lock = Lock(data, frozenset({"overlay"}), "")
         barrier.wait(60)
         try:
             lock.acquire(0)

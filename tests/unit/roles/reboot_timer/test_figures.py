@@ -70,7 +70,8 @@ def test_no_samples_break_the_slope(samples):
 
 
 def test_meminfo():
-    assert figures.meminfo("MemTotal:  1000 kB\nSUnreclaim:     77 kB\nHugePages_Total:       0\n") == {"MemTotal": 1000, "SUnreclaim": 77, "HugePages_Total": 0}
+    text = "MemTotal:  1000 kB\nSUnreclaim:     77 kB\nHugePages_Total:       0\n"
+    assert figures.meminfo(text) == {"MemTotal": 1000, "SUnreclaim": 77, "HugePages_Total": 0}
 
 
 def block(**more: str) -> str:

@@ -189,7 +189,7 @@ def test_a_disk_that_is_full_at_any_write_does_not_reboot(bench, monkeypatch, at
         made = [0]
         real = getattr(os, at)
 
-        def failing(*arguments, made=made, allowed=allowed, real=real):
+        def failing(*arguments, made=made, allowed=allowed, real=real):  # pylint: disable=dangerous-default-value
             made[0] += 1
             if made[0] > allowed:
                 raise OSError(28, "No space left on device")
@@ -218,7 +218,7 @@ def test_a_power_cut_anywhere_ends_right(bench, monkeypatch):
         made = [0]
         real = os.replace
 
-        def cut(*arguments, made=made, allowed=allowed, real=real):
+        def cut(*arguments, made=made, allowed=allowed, real=real):  # pylint: disable=dangerous-default-value
             made[0] += 1
             if made[0] > allowed:
                 raise Killed
@@ -316,7 +316,8 @@ def test_a_webhook_that_fails_is_not_named(bench, capsys):
 
 @pytest.mark.parametrize(("script", "verdict", "figure"), [
     ("exit 0", PASS, "no objection"), ("echo a backup runs; exit 1", HOLD, "a backup runs"), ("exit 1", HOLD, "objects"),
-    ("echo broken; exit 2", UNKNOWN, "exit code 2 broken"), ("kill -9 $$", UNKNOWN, "exit code -9"), ("sleep 60", UNKNOWN, "it did not end within 1 s and was killed"),
+    ("echo broken; exit 2", UNKNOWN, "exit code 2 broken"), ("kill -9 $$", UNKNOWN, "exit code -9"),
+    ("sleep 60", UNKNOWN, "it did not end within 1 s and was killed"),
     # A child that holds the output open is no reason to wait for it.
     ("sleep 60 & echo fine", PASS, "fine"), ("trap '' TERM; sleep 60", UNKNOWN, "it did not end within 1 s and was killed"),
 ])

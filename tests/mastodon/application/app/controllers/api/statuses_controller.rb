@@ -4,7 +4,8 @@ class Api::StatusesController < Api::BaseController
   def create
     status = Status.new(text: params[:status].to_s)
     ids = Array(params[:media_ids]).first(4)
-    status.media_attachments = MediaAttachment.where(id: ids, status_id: nil) if ids.any?
+    # Assigned even when there are none, so that nothing is read again for the answer.
+    status.media_attachments = ids.any? ? MediaAttachment.where(id: ids, status_id: nil) : []
     status.save!
     DistributionWorker.perform_async(status.id)
     render json: status

@@ -1,0 +1,35 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A command behind sabakan-exclusive; its documentation is in the .yml file of its name."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+PROGRAM = "/usr/local/lib/sabakan/sabakan_exclusive"
+LEASES = "/etc/sabakan/exclusive-{name}.json"
+
+
+def exclusive_command(command, service, host, filesystems=(), python="/usr/bin/python3"):
+    """The words of a command, or the text where it is one, with the wrapper before it."""
+    if not service.get("name") or not service.get("data"):
+        raise AnsibleFilterError(f"exclusive_command: a service has at least name and data, not {service!r}")
+    words = [python, "-B", PROGRAM, "--host", host, "--wait", str(service.get("wait") or 0)]
+    words += ["--linger", str(10 if service.get("linger") is None else service["linger"])]
+    words += ["--lease", LEASES.format(name=service["name"])] if service.get("lease") else []
+    words += [word for kind in filesystems for word in ("--allow-filesystem", kind)]
+    words += [service["data"], "--"]
+    return " ".join([*words, command]) if isinstance(command, str) else [*words, *command]
+
+
+def exclusive_volumes(service):
+    """What a container needs of the host for it, read-only."""
+    return [f"{path}:{path}:ro" for path in [PROGRAM, *([LEASES.format(name=service["name"])] if service.get("lease") else [])]]
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        return {"exclusive_command": exclusive_command, "exclusive_volumes": exclusive_volumes}

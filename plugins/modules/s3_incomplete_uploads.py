@@ -1,0 +1,162 @@
+#!/usr/bin/python
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: s3_incomplete_uploads
+short_description: Abort multipart uploads that nobody completes
+version_added: 0.1.0
+description:
+  - A mount that is killed in an upload leaves its parts in the store. They are in no listing and are paid for until
+    the upload is aborted.
+  - Where the store has lifecycle rules, one rule of the bucket is set, and read back; the bucket's other rules stay as they
+    are. A store without them (Swift, for one) is told by hand to abort what is old; that has to be done again now and then.
+  - C(amazon.aws.s3_lifecycle) sets the same rule, for stores that have lifecycles.
+options:
+  bucket:
+    description: Bucket.
+    type: str
+    required: true
+  prefix:
+    description: Only uploads to keys that begin so; empty for the whole bucket.
+    type: str
+    default: ""
+  days:
+    description: Days since an upload was begun. Longer than the longest real upload.
+    type: int
+    default: 2
+  rule:
+    description: Name of the rule in the bucket's lifecycle.
+    type: str
+    default: sabakan-abort-incomplete-uploads
+  method:
+    description: V(lifecycle) sets the rule or fails; V(abort) aborts by hand; V(auto) does the first where the store can, else the second.
+    type: str
+    choices: [auto, lifecycle, abort]
+    default: auto
+  state:
+    description: V(absent) removes the rule. Nothing is aborted then.
+    type: str
+    choices: [present, absent]
+    default: present
+extends_documentation_fragment:
+  - sabakan.vps.attributes
+  - sabakan.vps.s3
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+author: [sabakan.vps contributors (@sabakan)]
+"""
+
+EXAMPLES = r"""
+- name: Let no killed upload be paid for longer than two days
+  sabakan.vps.s3_incomplete_uploads:
+    bucket: deliveries
+    region: ap-northeast-1
+    path_style: false
+"""
+
+RETURN = r"""
+method:
+  description: V(lifecycle) or V(abort), whichever was used.
+  returned: success
+  type: str
+rules:
+  description: The bucket's lifecycle rules as they are now, or would be.
+  returned: with V(lifecycle)
+  type: list
+  elements: dict
+aborted:
+  description: Uploads that were aborted, or would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    key: {description: Key., type: str}
+    initiated: {description: When it was begun., type: str}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.sabakan.vps.plugins.module_utils import _s3_archive as archive
+from ansible_collections.sabakan.vps.plugins.module_utils import _s3_client as s3
+
+
+class NoLifecycle(Exception):
+    """The store has no lifecycle rules."""
+
+
+def rules(client: Any, bucket: str) -> list[dict[str, Any]]:
+    try:
+        return client.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules") or []
+    except s3.ClientError as error:
+        if s3.code(error) == "NoSuchLifecycleConfiguration":
+            return []
+        if s3.code(error) in s3.UNKNOWN_TO_STORE:
+            raise NoLifecycle(str(error)) from error
+        raise
+
+
+def lifecycle(module: AnsibleModule, client: Any) -> dict[str, Any]:
+    values = module.params
+    wanted, present = archive.rule(values["rule"], values["prefix"], values["days"]), values["state"] == "present"
+    before = rules(client, values["bucket"])
+    if archive.is_in_force(before, wanted, present):
+        return {"changed": False, "method": "lifecycle", "rules": before, "aborted": []}
+    after = archive.merged(before, wanted, present)
+    if not module.check_mode:
+        if after:
+            client.put_bucket_lifecycle_configuration(Bucket=values["bucket"], LifecycleConfiguration={"Rules": after})
+        else:
+            client.delete_bucket_lifecycle(Bucket=values["bucket"])
+        found = rules(client, values["bucket"])
+        if not archive.is_in_force(found, wanted, present):
+            module.fail_json(msg=f"{values['bucket']}: the store took the rule {values['rule']} and does not have it: {found}")
+    return {"changed": True, "method": "lifecycle", "rules": after, "aborted": [],
+            "diff": {"before": {"rules": before}, "after": {"rules": after}}}
+
+
+def abort(module: AnsibleModule, client: Any) -> dict[str, Any]:
+    values = module.params
+    going: list[dict[str, Any]] = []
+    for page in s3.pages(client, "list_multipart_uploads", Bucket=values["bucket"], Prefix=values["prefix"]):
+        going += archive.stale(page.get("Uploads") or (), s3.store_time(page), values["days"]) if values["state"] == "present" else []
+    if not module.check_mode:
+        for one in going:
+            client.abort_multipart_upload(Bucket=values["bucket"], Key=one["Key"], UploadId=one["UploadId"])
+    told = [{"key": one["Key"], "initiated": one["Initiated"].isoformat()} for one in going]
+    return {"changed": bool(going), "method": "abort", "aborted": told, "diff": {"before": "".join(f"{one['key']}\n" for one in told), "after": ""}}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={
+        **s3.ARGUMENTS, "bucket": {"type": "str", "required": True}, "prefix": {"type": "str", "default": ""},
+        "days": {"type": "int", "default": 2}, "rule": {"type": "str", "default": "sabakan-abort-incomplete-uploads"},
+        "method": {"type": "str", "choices": ["auto", "lifecycle", "abort"], "default": "auto"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }, supports_check_mode=True)
+    if s3.missing():
+        module.fail_json(msg=missing_required_lib("boto3"))
+    if module.params["days"] < 1:
+        module.fail_json(msg=f"days is {module.params['days']}: less than one day would abort uploads that are under way")
+    client = s3.connect(module.params)
+    try:
+        if module.params["method"] != "abort":
+            try:
+                module.exit_json(**lifecycle(module, client))
+            except NoLifecycle as error:
+                if module.params["method"] == "lifecycle":
+                    module.fail_json(msg=f"{module.params['bucket']}: the store has no lifecycle rules ({error}); use method abort or auto")
+        module.exit_json(**abort(module, client))
+    except (s3.ClientError, s3.BotoCoreError) as error:
+        module.fail_json(msg=f"{module.params['bucket']}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,335 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One mount from its store's first answer to its end: a machine of few states that never blocks.
+
+waiting -> checking (does the store answer?) -> mounting (process and probe) -> live -> ending -> waiting ...
+A mount is bound into the homes of its users, and they are let in, only while it is live.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sabakan_sftp.config import Mount
+
+FIRST_DELAY = 0.5
+LONGEST_AFTER_SERVICE = 4.0  # a mount that was live can be: it is not made to wait long
+LONGEST_FOR_STORE = 5.0  # nor is one whose store does not answer: asking costs nothing
+STABLE = 30.0  # seconds of service after which the back-off starts anew
+POLL = 0.1
+REFUSALS = 5  # definite answers in a row before a live mount is taken out of service
+STUBBORN = 4  # times probe_timeout that a mount may be silent while its process works
+FAREWELL = 5.0  # seconds for a process to end once it is unmounted
+GRACE = 20.0  # seconds for a mount to finish its uploads when it is ended on purpose
+
+
+class Work(Protocol):
+    value: Any
+    error: str
+    timed_out: bool
+    done: bool
+
+    def cancel(self) -> None: ...
+
+
+class World(Protocol):
+    """What a mount needs of the keeper; a test gives its own."""
+
+    def clean(self, mount: Mount) -> str: ...
+    def withdraw(self, mount: Mount) -> None: ...
+    def let(self, mount: Mount, allowed: bool) -> None: ...
+    def start(self, mount: Mount) -> int: ...
+    def kill(self, pid: int, gently: bool) -> None: ...
+    def is_mounted(self, mount: Mount) -> bool: ...
+    def is_stalled(self, pid: int, since: Any) -> bool: ...
+    def activity(self, pid: int) -> Any: ...
+    def unmount(self, mount: Mount) -> bool: ...
+    def check_store(self, mount: Mount) -> Work: ...
+    def probe(self, mount: Mount) -> Work: ...
+    def probe_through(self, mount: Mount, sample: str) -> Work: ...
+    def bring_in(self, mount: Mount, sample: str) -> Work: ...
+    def publish(self, mount: Mount) -> Work: ...
+    def died(self, mount: Mount, reason: str, code: int | None) -> None: ...
+    def tell(self, kind: str, mount: Mount, **values: Any) -> None: ...
+
+
+@dataclass
+class Counters:
+    deaths: int = 0
+    heals: int = 0
+    oom_kills: int = 0
+    last_death: dict[str, Any] = field(default_factory=dict)
+    last_heal_seconds: float | None = None
+
+
+def backoff(failures: int, longest: float, first_is_free: bool) -> float:
+    """Seconds to wait before the next try, after so many failures in a row."""
+    step = failures - (2 if first_is_free else 1)
+    return 0.0 if step < 0 else min(longest, FIRST_DELAY * 2 ** min(step, 12))
+
+
+class Keeping:
+    def __init__(self, mount: Mount, world: World, counters: Counters | None = None) -> None:
+        self.mount, self.world = mount, world
+        self.counters = counters or Counters()
+        self.state = "waiting"
+        self.pid = 0
+        self.error = "not mounted yet"
+        self.trouble = ""  # of a live mount whose store does not answer
+        self.since = time.time()
+        self.stopping = False
+        self.gone = False
+        self.last_output = ""
+        self._retry_at = self._deadline = self._next_probe = self._next_store = 0.0
+        self._work: dict[str, Work] = {}
+        self._before: Any = None
+        self._patience = 0
+        self._failures = self._refusals = self._misses = 0
+        self._live_at = self._down_at = 0.0
+        self._was_live = self._rebind = False
+        self._sample = ""
+        self._kill_at = 0.0
+
+    @property
+    def summary(self) -> str:
+        """live, starting or dead, as others are told."""
+        if self.state == "live":
+            return "dead" if self.trouble else "starting" if self._rebind or "publish" in self._work else "live"
+        return "starting" if not self._failures and self.state in ("waiting", "checking", "mounting") else "dead"
+
+    @property
+    def reason(self) -> str:
+        return self.trouble if self.state == "live" else self.error
+
+    def _become(self, state: str, error: str = "") -> None:
+        self.state, self.error, self.since = state, error, time.time()
+
+    def _drop_work(self) -> None:
+        for work in self._work.values():
+            work.cancel()
+        self._work = {}
+
+    def rebind(self) -> None:
+        """Its users are others now."""
+        self._rebind = True
+
+    def stop(self, now: float) -> None:
+        """Ends the mount for good, in order: its users' sessions are gone by now, and their uploads are finished first."""
+        self.stopping = True
+        self._drop_work()
+        self.world.withdraw(self.mount)
+        if not self.pid:
+            self.world.clean(self.mount)
+            self.gone = True
+            return
+        self._become("ending", "taken out of the configuration")
+        self._kill_at = now + GRACE
+        self._deadline = now
+
+    def exited(self, code: int, now: float) -> None:
+        """The mount's process has ended; code as of waitstatus_to_exitcode."""
+        self.pid = 0
+        self._drop_work()
+        if self.stopping:
+            self.world.clean(self.mount)
+            self.gone = True
+            return
+        if self.state != "ending":
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+            self._fail(f"the mount's process {how}" + (f": {self.last_output}" if self.last_output else ""), now, code)
+        self._settle_down(now, LONGEST_AFTER_SERVICE if self._was_live else float("inf"))
+
+    def _fail(self, reason: str, now: float, code: int | None = None) -> None:
+        """Out of service at once; what is left of the process is killed."""
+        was_live = self._was_live = self.state == "live"
+        self._drop_work()
+        self.world.withdraw(self.mount)
+        if was_live:
+            self._down_at = now
+            if now - self._live_at >= STABLE:
+                self._failures = 0
+        if was_live or code is not None:
+            self.world.died(self.mount, reason, code)
+        self._failures += 1
+        self.trouble = ""
+        self._become("ending", reason)
+        if self.pid:
+            self.world.kill(self.pid, False)
+
+    def _settle_down(self, now: float, longest: float = float("inf")) -> None:
+        self._retry_at = now + backoff(self._failures, min(longest, self.mount.backoff_max), first_is_free=bool(self._down_at))
+        self.state = "waiting"
+
+    def tick(self, now: float) -> float:
+        """Does what is due; seconds until something may be due again."""
+        return {"waiting": self._waiting, "checking": self._checking, "mounting": self._mounting, "live": self._live, "ending": self._ending}[self.state](now)
+
+    def _waiting(self, now: float) -> float:
+        if now < self._retry_at:
+            return self._retry_at - now
+        left = self.world.clean(self.mount)
+        if left:
+            self._become("waiting", left)
+            self._failures += 1
+            self._settle_down(now)
+            return POLL
+        self._work["store"] = self.world.check_store(self.mount)
+        self.state = "checking"
+        return POLL
+
+    def _checking(self, now: float) -> float:
+        work = self._work["store"]
+        if not work.done:
+            return 1.0
+        del self._work["store"]
+        answer = work.value or {"state": "unreachable", "reason": f"the store gave {work.error}"}
+        if answer["state"] in ("unreachable", "refused"):
+            self._failures += 1
+            if answer["reason"] != self.error:
+                self.world.tell("mount-refused", self.mount, reason=answer["reason"])
+            self._become("waiting", answer["reason"])
+            self._settle_down(now, LONGEST_FOR_STORE if answer["state"] == "unreachable" else float("inf"))
+            return POLL
+        self._sample = answer.get("sample", "")
+        self.last_output = ""
+        self.pid = self.world.start(self.mount)
+        self._deadline = now + self.mount.mount_timeout
+        self.state = "mounting"
+        return POLL
+
+    def _mounting(self, now: float) -> float:
+        work = self._work.get("bring_in")
+        if work is None:
+            if self.world.is_mounted(self.mount):
+                self._work["bring_in"] = self.world.bring_in(self.mount, self._sample)
+                return 1.0
+            if now >= self._deadline:
+                self._fail(f"nothing was mounted within {self.mount.mount_timeout:g} s" + (f": {self.last_output}" if self.last_output else ""), now)
+            return POLL
+        if not work.done:
+            return 1.0
+        del self._work["bring_in"]
+        if work.error:
+            self._fail(f"the new mount does not work: {work.error}", now)
+            return POLL
+        self._serve(now)
+        return POLL
+
+    def _serve(self, now: float) -> None:
+        if self._down_at:
+            self.counters.heals += 1
+            self.counters.last_heal_seconds = round(now - self._down_at, 3)
+            self.world.tell("mount-healed", self.mount, seconds=self.counters.last_heal_seconds, pid=self.pid)
+        else:
+            self.world.tell("mount-live", self.mount, pid=self.pid)
+        self._down_at = 0.0
+        self._live_at = now
+        self._refusals = self._misses = self._patience = 0
+        self._next_probe, self._next_store = now + self.mount.probe_interval, now + self.mount.store_interval
+        self._become("live")
+        if not self._rebind:
+            self.world.let(self.mount, True)
+
+    def _live(self, now: float) -> float:
+        self._watch_users(now)
+        if self.state == "live":
+            self._watch_mount(now)
+        if self.state == "live":
+            self._watch_store(now)
+        if self.state != "live":
+            return POLL
+        if self._failures and now - self._live_at >= STABLE:
+            self._failures = 0
+        return max(POLL, min(self._next_probe, self._next_store) - now)
+
+    def _watch_users(self, now: float) -> None:
+        work = self._work.get("publish")
+        if work is None and self._rebind:
+            self._rebind = False
+            self._work["publish"] = self.world.publish(self.mount)
+        elif work is not None and work.done:
+            del self._work["publish"]
+            if work.error:
+                self._fail(f"the mount could not be bound into the homes of its users: {work.error}", now)
+            elif not self.trouble and not self._rebind:
+                self.world.let(self.mount, True)
+
+    def _watch_mount(self, now: float) -> None:
+        work = self._work.get("probe")
+        if work is None:
+            if now >= self._next_probe:
+                self._before = self.world.activity(self.pid)
+                self._work["probe"] = self.world.probe(self.mount)
+                self._next_probe = now + self.mount.probe_interval
+            return
+        if not work.done:
+            return
+        del self._work["probe"]
+        if not work.error:
+            self._patience = 0
+            return
+        if work.timed_out and not self.world.is_stalled(self.pid, self._before) and self._patience < STUBBORN - 1:
+            self._patience += 1
+            self._next_probe = now
+            return
+        self._fail(f"the mount hangs: {work.error}" if work.timed_out else f"the mount is dead: {work.error}", now)
+
+    def _watch_store(self, now: float) -> None:
+        store, through = self._work.get("store"), self._work.get("through")
+        if store is None and through is None and now >= self._next_store:
+            self._work["store"] = self.world.check_store(self.mount)
+        if store is not None and store.done:
+            del self._work["store"]
+            self._store_answered(store.value or {"state": "unreachable", "reason": f"the store gave {store.error}"}, now)
+        if through is not None and through.done:
+            del self._work["through"]
+            self._went_through(through, now)
+
+    def _store_answered(self, answer: dict[str, str], now: float) -> None:
+        self._next_store = now + self.mount.store_interval
+        if answer["state"] in ("ok", "unknown"):
+            self._refusals = 0
+            self._sample = answer.get("sample", "")
+            self._work["through"] = self.world.probe_through(self.mount, self._sample)
+            return
+        if answer["reason"] != self.trouble:
+            self.world.tell("store-lost", self.mount, reason=answer["reason"])
+        self.trouble = answer["reason"]
+        self.world.let(self.mount, False)
+        self._next_store = now + self.mount.probe_interval
+        self._refusals = self._refusals + 1 if answer["state"] == "refused" else 0
+        if self._refusals >= REFUSALS:
+            self._fail(answer["reason"], now)
+
+    def _went_through(self, work: Work, now: float) -> None:
+        if not work.error:
+            self._misses = 0
+            if self.trouble:
+                self.world.tell("store-back", self.mount, was=self.trouble)
+                self.trouble = ""
+                self.world.let(self.mount, True)
+            return
+        # The store answers and the mount does not; once may be an accident.
+        self._misses += 1
+        self._next_store = now + self.mount.probe_interval
+        if self._misses >= 2:
+            self._fail(f"the store answers, the mount does not: {work.error}", now)
+
+    def _ending(self, now: float) -> float:
+        if not self.pid:
+            self._settle_down(now)
+            return POLL
+        if self.stopping:
+            # An unmount that is not forced waits for what is open; the process ends by itself after it.
+            if now < self._kill_at:
+                if self.world.unmount(self.mount):
+                    self._kill_at = min(self._kill_at, now + FAREWELL)
+                return POLL
+            self.world.kill(self.pid, False)
+            return 1.0
+        self.world.kill(self.pid, False)
+        return 1.0

@@ -1,0 +1,28 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from sabakan_exclusive.lock import container
+
+ONE, OTHER = "a" * 64, "b" * 64
+DOCKER = "9 1 254:0 /var/lib/docker/containers/{}/hostname /etc/hostname rw - ext4 /dev/vda rw\n"
+PODMAN = "9 1 0:9 /containers/storage/overlay-containers/{}/userdata/resolv.conf /etc/resolv.conf rw - tmpfs tmpfs rw\n"
+
+
+@pytest.mark.parametrize(
+    ("mountinfo", "expected"),
+    [
+        pytest.param(DOCKER.format(ONE), ONE[:12], id="docker"),
+        pytest.param(PODMAN.format(ONE), ONE[:12], id="podman"),
+        pytest.param(DOCKER.format(ONE) + DOCKER.format(OTHER), OTHER[:12], id="the one that lies over the other"),
+        pytest.param(f"9 1 0:9 / /var/lib/docker/containers/{ONE}/mounts/shm rw - tmpfs shm rw\n", "", id="a host with an engine"),
+        pytest.param(f"9 1 254:0 /var/lib/docker/volumes/{ONE}/_data /data rw - ext4 /dev/vda rw\n", "", id="a volume"),
+        pytest.param("a line of no form\n", "", id="nonsense"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_the_container_is_the_one_that_this_runs_in(mountinfo: str, expected: str) -> None:
+    assert container(mountinfo) == expected

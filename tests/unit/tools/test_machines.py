@@ -1,0 +1,80 @@
+"""The helper of the machine tier, without an emulator."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+from tools import machines  # noqa: E402
+from tools.machines import Machine, MachineError, Settings  # noqa: E402
+
+
+@pytest.fixture
+def machine(tmp_path):
+    made = Machine(tmp_path / "fleet" / "swap-13")
+    made.directory.mkdir(parents=True)
+    (made.directory / "settings.json").write_text(json.dumps({"image": "/images/13", "port": 20001, "disks": {"data": "1G"}}))
+    return made
+
+
+def test_no_port_is_opened_beyond_the_loopback(machine):
+    command = machine._command(machine.settings, "", "again")
+    network = command[command.index("-netdev") + 1]
+    assert network.count("hostfwd=") == 1 and "hostfwd=tcp:127.0.0.1:20001-:22" in network
+    assert command[command.index("-display") + 1] == "none" and "-nodefaults" in command
+
+
+@pytest.mark.parametrize("clock, base", [("", "base=utc,clock=host"), ("2026-07-14T03:29:00", "base=2026-07-14T03:29:00,clock=host")])
+def test_the_clock_begins_where_it_is_asked(machine, clock, base):
+    command = machine._command(machine.settings, clock, "again")
+    assert command[command.index("-rtc") + 1] == base
+
+
+@pytest.mark.parametrize("on_reboot, ends", [("again", False), ("exit", True)])
+def test_a_reboot_ends_the_emulator_if_asked(machine, on_reboot, ends):
+    assert ("-no-reboot" in machine._command(machine.settings, "", on_reboot)) is ends
+
+
+def test_each_machine_has_an_identity_of_its_own(tmp_path):
+    identities = {
+        word for name in ("a", "b") for word in " ".join(Machine(tmp_path / name)._command(Settings(), "", "again")).split()
+        if word.startswith("systemd.machine_id=")
+    }
+    assert len(identities) == 2
+
+
+def test_boots_are_counted_over_all_starts(machine):
+    (machine.directory / "console.log").write_text("[0.0] Linux version 6.1\nx\n[0.0] Linux version 6.1\n")
+    assert machine.boots == 2
+
+
+def test_what_runs_is_found_by_its_arguments(machine, monkeypatch):
+    monkeypatch.setattr(machines, "_emulators", lambda: [(7, machine.directory), (8, machine.directory.parent / "other")])
+    assert machine.pids() == [7] and machine.running
+
+
+def test_a_machine_that_was_never_made_is_told_of(tmp_path):
+    with pytest.raises(MachineError, match="no machine was created"):
+        Machine(tmp_path / "none").start()
+
+
+def test_a_comma_that_would_break_the_arguments_is_refused(tmp_path):
+    with pytest.raises(MachineError, match="comma"):
+        Machine(tmp_path / "a,b")
+
+
+@pytest.mark.parametrize("settings", ['{"memroy": 1}', "nonsense", "[]"])
+def test_settings_that_are_none_are_refused_by_the_command(tmp_path, capsys, settings):
+    assert machines.main(["create", str(tmp_path / "m"), settings]) == 1
+    assert "settings" in capsys.readouterr().err
+
+
+def test_clearing_removes_every_machine_and_an_empty_place_is_no_error(machine):
+    fleet = machine.directory.parent
+    machines.clear(fleet)
+    machines.clear(fleet)
+    assert not fleet.exists()
