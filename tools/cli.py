@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     test.add_argument("--list", action="store_true", help="name the parts and stop")
     commands.add_parser("lint", help="the same as: test lint")
     bench = commands.add_parser("bench", help="measure, print and write as JSON")
+    bench.add_argument("what", nargs="?", choices=["stack", "sftp"], default="stack", help="the split Mastodon (default), or the SFTP server")
     bench.add_argument("--output", default="bench.json", help="where the JSON goes (default bench.json)")
     return top
 
@@ -35,6 +36,10 @@ def main() -> int:
 
             return demo.down(arguments.debian) if arguments.down else demo.up(arguments.debian)
         if arguments.command == "bench":
+            if arguments.what == "sftp":
+                from tools import bench_sftp
+
+                return bench_sftp.main(arguments.debian, arguments.output)
             from tools import bench
 
             return bench.main(arguments.debian, arguments.output)

@@ -103,6 +103,16 @@ def rules(client: Any, bucket: str) -> list[dict[str, Any]]:
         raise
 
 
+def write(client: Any, bucket: str, after: list[dict[str, Any]], had_some: bool) -> None:
+    """Swift takes the request for another one and calls it malformed."""
+    try:
+        client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": after})
+    except s3.ClientError as error:
+        if not had_some and s3.code(error) in s3.UNKNOWN_TO_STORE | {"MalformedXML"}:
+            raise NoLifecycle(str(error)) from error
+        raise
+
+
 def lifecycle(module: AnsibleModule, client: Any) -> dict[str, Any]:
     values = module.params
     wanted, present = archive.rule(values["rule"], values["prefix"], values["days"]), values["state"] == "present"
@@ -112,7 +122,7 @@ def lifecycle(module: AnsibleModule, client: Any) -> dict[str, Any]:
     after = archive.merged(before, wanted, present)
     if not module.check_mode:
         if after:
-            client.put_bucket_lifecycle_configuration(Bucket=values["bucket"], LifecycleConfiguration={"Rules": after})
+            write(client, values["bucket"], after, bool(before))
         else:
             client.delete_bucket_lifecycle(Bucket=values["bucket"])
         found = rules(client, values["bucket"])
