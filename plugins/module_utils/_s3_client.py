@@ -15,13 +15,13 @@ from typing import Any
 try:
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError  # pylint: disable=unused-import
 except ImportError:
     boto3 = None
     BotoCoreError = ClientError = OSError
 
 ARGUMENTS: dict[str, Any] = {
-    "endpoint_url": {"type": "str"}, "region": {"type": "str", "default": "us-east-1"}, "access_key": {"type": "str"},
+    "endpoint_url": {"type": "str"}, "region": {"type": "str", "default": "us-east-1"}, "access_key": {"type": "str", "no_log": False},
     "secret_key": {"type": "str", "no_log": True}, "session_token": {"type": "str", "no_log": True},
     "path_style": {"type": "bool", "default": True}, "ca_path": {"type": "path"}, "timeout": {"type": "int", "default": 60},
 }

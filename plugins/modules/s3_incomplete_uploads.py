@@ -14,7 +14,7 @@ description:
     the upload is aborted.
   - Where the store has lifecycle rules, one rule of the bucket is set, and read back; the bucket's other rules stay as they
     are. A store without them (Swift, for one) is told by hand to abort what is old; that has to be done again now and then.
-  - C(amazon.aws.s3_lifecycle) sets the same rule, for stores that have lifecycles.
+  - C(amazon.aws.s3_lifecycle) is for stores that have lifecycles; where there are none, this aborts the uploads itself.
 options:
   bucket:
     description: Bucket.

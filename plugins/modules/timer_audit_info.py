@@ -18,11 +18,7 @@ description:
 options: {}
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
+  - sabakan.vps.attributes.info_module
 author: [sabakan.vps contributors (@sabakan)]
 """
 

@@ -138,7 +138,8 @@ def test_disarmed_it_stays_so_through_the_role(fleet):
         assert host.check_output("systemctl is-enabled sabakan-reboot.timer || true") == "masked"
         assert run(host, "--reason please").rc == 11
         done = converge("--limit", "reboot-12")
-        assert done.returncode == 0 and "changed=0" in done.stdout and "stays so until `sabakan-reboot arm`" in done.stdout
+        assert done.returncode == 0 and "changed=0" in done.stdout, done.stdout
+        assert "stays so until `sabakan-reboot arm`" in done.stdout
         assert host.check_output("systemctl is-enabled sabakan-reboot.timer || true") == "masked"
     finally:
         host.check_output("sabakan-reboot arm")
@@ -149,7 +150,7 @@ def converge(*words):
     scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
     return subprocess.run(
         ["ansible-playbook", "-i", str(scenario / "inventory"), "-i", os.environ["SABAKAN_FLEET"], str(scenario.parent / "resources" / "converge.yml"), *words],
-        capture_output=True, text=True, check=False, env={**os.environ, "MOLECULE_SCENARIO_NAME": "reboot_timer"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env={**os.environ, "MOLECULE_SCENARIO_NAME": "reboot_timer"},
     )
 
 

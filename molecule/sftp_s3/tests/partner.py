@@ -114,8 +114,8 @@ def play(fleet: Any, host: str, *words: str, **variables: Any) -> subprocess.Com
     return subprocess.run(
         ["ansible-playbook", "-i", f"{scenario}/inventory", "-i", os.environ["SABAKAN_FLEET"], "sabakan.vps.sftp", "--limit", host,
          "--skip-tags", "swap", "--extra-vars", json.dumps(variables), *words],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}, check=False,
-        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, check=False, stdin=subprocess.DEVNULL,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
     )
 
 

@@ -62,5 +62,6 @@ def test_a_limit_that_the_load_does_not_fit_is_refused_with_the_figures(fleet):
     result = subprocess.run(
         ["ansible-playbook", "-i", f"{scenario}/inventory", "-i", os.environ["SABAKAN_FLEET"], "sabakan.vps.sftp", "--tags", "sftp_s3_preflight",
          "--extra-vars", json.dumps({"sftp_s3_memory": 150, "sftp_s3_memory_swap": 150})],
-        capture_output=True, text=True, cwd=Path(scenario).parents[1], env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, stdin=subprocess.DEVNULL, check=False)
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=Path(scenario).parents[1], env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL, check=False)
     assert result.returncode and "sftp_s3_memory 150 MiB cannot carry rclone" in " ".join(result.stdout.split()), result.stdout[-2000:]

@@ -48,7 +48,8 @@ def parser() -> Parser:
     made.add_argument("command", choices=["run", "health", "status", "reload", "check"], metavar="COMMAND", help="run, health, status, reload or check")
     made.add_argument("--config", type=Path, default=Path("/etc/sabakan-sftp/config.json"), metavar="FILE", help="default %(default)s")
     made.add_argument("--state", type=Path, default=Path("/var/lib/sabakan-sftp"), metavar="DIRECTORY", help="default %(default)s")
-    made.add_argument("--run", type=Path, default=Path("/run/sabakan-sftp"), metavar="DIRECTORY", dest="run_path", help="socket, lock and keys; default %(default)s")
+    made.add_argument("--run", type=Path, default=Path("/run/sabakan-sftp"), metavar="DIRECTORY", dest="run_path",
+                      help="socket, lock and keys; default %(default)s")
     made.add_argument("--wait", action="store_true", help="reload: return when the configuration is in force")
     made.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="reload --wait: how long at most (default %(default)g)")
     return made

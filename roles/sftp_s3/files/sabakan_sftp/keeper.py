@@ -168,7 +168,8 @@ class Keeper:
         """Takes over the configuration file; empty, or why not, and then nothing has changed."""
         try:
             wanted = config.load(self.config_path)
-            error = self.sshd.check(wanted.sshd_command) if wanted.sshd_digest != self.config.sshd_digest or wanted.sshd_command != self.config.sshd_command else ""
+            same = (wanted.sshd_digest, wanted.sshd_command) == (self.config.sshd_digest, self.config.sshd_command)
+            error = "" if same else self.sshd.check(wanted.sshd_command)
             if error and self.config.digest:
                 raise config.Refused(f"sshd refuses its configuration: {error}")
             self._apply(wanted, now)

@@ -12,10 +12,10 @@ import http.client
 import os
 import ssl
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
+from xml.etree import ElementTree
 
 from sabakan_sftp.config import Bucket
 

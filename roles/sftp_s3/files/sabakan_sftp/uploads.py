@@ -115,8 +115,10 @@ class Uploads:
         return made
 
     def opened(self, pid: int, user: User, mount: str, key: str, path: str, flags: list[str], now: float) -> dict[str, Any]:
-        record: dict[str, Any] = {"event": "open", "id": os.urandom(8).hex(), "time": now, "pid": pid, "user": user.name, "mount": mount,
-                  "key": key, "path": path, "whole": "TRUNCATE" in flags}
+        record: dict[str, Any] = {
+            "event": "open", "id": os.urandom(8).hex(), "time": now, "pid": pid, "user": user.name, "mount": mount,
+            "key": key, "path": path, "whole": "TRUNCATE" in flags,
+        }
         self.open[record["id"]] = record
         self.fresh.append(record)
         return record

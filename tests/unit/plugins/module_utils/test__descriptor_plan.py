@@ -84,7 +84,8 @@ def test_no_text_is_an_error(nofile, default, host):
 
 def process(link, verdict="below_need", container="bot"):
     return {
-        "pid": 7, "name": "python3", "unit": "u.service", "program": "", "container": container, "verdicts": [{"verdict": verdict, "link": link, "message": "m"}],
+        "pid": 7, "name": "python3", "unit": "u.service", "program": "", "container": container,
+        "verdicts": [{"verdict": verdict, "link": link, "message": "m"}],
         "chain": [{"kind": "kernel", "name": "fs.nr_open", "soft": 9, "hard": 9}, {"kind": "process", "name": "python3 (7)", "soft": 1, "hard": 2}],
     }
 
@@ -95,6 +96,8 @@ def test_a_shortfall_is_told_with_its_chain():
     ]
 
 
-@pytest.mark.parametrize(("found", "names"), [(process("process"), ["bot"]), (process("container"), []), (process("process", container=""), []), (process("process", "near"), [])])
+@pytest.mark.parametrize(("found", "names"), [
+    (process("process"), ["bot"]), (process("container"), []), (process("process", container=""), []), (process("process", "near"), []),
+])
 def test_a_container_is_behind_when_no_link_above_it_is_short(found, names):
     assert behind([found, found]) == names

@@ -70,7 +70,7 @@ def test_a_driver_leaves_no_field_unfilled(driver):
 def test_no_secret_is_in_a_command_or_the_configuration(driver):
     found = plan(WRITER, driver=driver, access_key="the-access-key", secret_key="the-secret-key")
     assert "the-secret-key" not in json.dumps(found.config) and "the-access-key" not in json.dumps(found.config)
-    ((name, secrets),) = found.secrets.items()
+    name, secrets = next(iter(found.secrets.items()))
     assert sorted(secrets.values()) == ["the-access-key", "the-secret-key"]
     assert found.config["mounts"][0]["environment_file"] == f"/etc/sabakan-sftp/secrets/{name}.env"
 
@@ -113,7 +113,7 @@ def test_what_a_driver_cannot_forbid_sshd_does():
     ],
 )
 def test_the_policy_is_the_least(user, settings, actions):
-    (policy,) = plan(user, **settings).policies.values()
+    policy = next(iter(plan(user, **settings).policies.values()))
     assert {action for statement in policy["Statement"] for action in statement["Action"]} == actions
     assert policy["Statement"][0]["Condition"] == {"StringLike": {"s3:prefix": ["in", "in/*"]}}
     assert policy["Statement"][1]["Resource"] == ["arn:aws:s3:::films/in/*"]

@@ -20,8 +20,8 @@ SETTINGS = {"access_key": "", "secret_key": ""}
 USER = {"name": "store1", "uid": 5001, "keys": [KEY], "bucket": "deliveries", "prefix": "in/"}
 
 
-def errors(*users: Any, driver: Any = CAN, settings: Any = SETTINGS) -> list[str]:
-    return read_users(list(users), driver, settings)[1]
+def errors(*users: Any, driver: Any = None, settings: Any = None) -> list[str]:
+    return read_users(list(users), driver or CAN, settings or SETTINGS)[1]
 
 
 def test_a_user_is_read_with_what_is_left_out():

@@ -49,7 +49,9 @@ def test_a_line_of_the_sftp_server(text, kind, values):
     assert trail.sftp(text) == trail.Event(kind, values)
 
 
-@pytest.mark.parametrize(("start", "of", "forced"), [("open", "open", False), ("close", "close", False), ("forced close", "close", True), ("remove name", "remove", False)])
+@pytest.mark.parametrize(("start", "of", "forced"), [
+    ("open", "open", False), ("close", "close", False), ("forced close", "close", True), ("remove name", "remove", False),
+])
 def test_a_line_that_was_cut_is_known_as_such(start, of, forced):
     event = trail.sftp((f'{start} "/data/' + "\\343\\202\\263" * 200)[:trail.LONGEST])
     assert (event.kind, event.values["of"], event.values["forced"]) == ("cut", of, forced)
@@ -60,7 +62,8 @@ def test_a_line_that_was_cut_is_known_as_such(start, of, forced):
     ("Accepted publickey for store1 from 10.0.0.1 port 50000 ssh2: ED25519 SHA256:abc", "login",
      {"method": "publickey", "user": "store1", "address": "10.0.0.1", "port": "50000", "key": "ED25519 SHA256:abc"}),
     ("Accepted password for store1 from ::1 port 5 ssh2", "login", {"method": "password", "user": "store1", "address": "::1", "port": "5"}),
-    ("Failed password for store1 from 10.0.0.1 port 1 ssh2", "refused", {"method": "password", "user": "store1", "address": "10.0.0.1", "port": "1", "known": True}),
+    ("Failed password for store1 from 10.0.0.1 port 1 ssh2", "refused",
+     {"method": "password", "user": "store1", "address": "10.0.0.1", "port": "1", "known": True}),
     ("Failed password for invalid user a from 9.9.9.9 port 1 from 10.0.0.1 port 2 ssh2", "refused",
      {"method": "password", "user": "a from 9.9.9.9 port 1", "address": "10.0.0.1", "port": "2", "known": False}),
     ("Server listening on 0.0.0.0 port 22.", "other", {"text": "Server listening on 0.0.0.0 port 22."}),
