@@ -41,7 +41,7 @@ class Fleet:
             self._hosts[name] = testinfra.get_host(
                 f"ssh://root@{variables['ansible_host']}:{port}", ssh_identity_file=variables["ansible_ssh_private_key_file"],
                 ssh_extra_args="-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
-                controlpersist=120,
+                controlpersist=120, timeout=120,
             )
         return self._hosts[name]
 
@@ -69,13 +69,22 @@ def fleet() -> Fleet:
 @pytest.fixture(scope="session")
 def ansible() -> Callable[..., SimpleNamespace]:
     """Runs a program of Ansible over the scenario's hosts: returncode, output, and text (all of it, unfolded)."""
-    def run(program: str, *words: str) -> SimpleNamespace:
+    def run(program: str, *words: str, **more: str) -> SimpleNamespace:
         inventories = [f"--inventory={path}" for path in (INVENTORY, os.environ["SABAKAN_FLEET"])]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", **more}
         done = subprocess.run([program, *inventories, *words], capture_output=True, text=True, env=environment, check=False)
         return SimpleNamespace(returncode=done.returncode, output=done.stdout, text=" ".join((done.stdout + done.stderr).split()))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def apply(ansible: Callable[..., SimpleNamespace]) -> Callable[..., SimpleNamespace]:
+    """Runs a role over the hosts as the scenario's converge does, with further words for ansible-playbook."""
+    def call(role: str, *words: str) -> SimpleNamespace:
+        return ansible("ansible-playbook", str(SCENARIO.parent / "resources" / "converge.yml"), *words, MOLECULE_SCENARIO_NAME=role)
+
+    return call
 
 
 @pytest.fixture(scope="session")

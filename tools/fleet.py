@@ -47,6 +47,8 @@ def _variables(name: str, debian: str, path: Path) -> dict[str, Any]:
     return {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(_key()),
+        # An emulated one greets late where this machine is busy.
+        "ansible_ssh_timeout": 120,
         "fleet_name": name,
         "fleet_debian": debian,
         "fleet_image": "host",

@@ -45,6 +45,7 @@ class Settings:
     clock: str = ""  # 2026-07-14T03:29:00 (UTC): the clock's start at each start of the machine; empty for the real time
     on_reboot: str = "again"  # again, or exit: the emulator ends where the machine would start again
     kernel_arguments: str = ""
+    instruction: int = 0  # ns, 1, 2, 4...: time is counted by instructions, so that a busy host makes no clock late; 0 for the host's time
     port: int = 0  # on 127.0.0.1, chosen when 0
 
 
@@ -111,20 +112,23 @@ class Machine:
             raise MachineError(f"{self.directory}: qemu-img {' '.join(words)}: {done.stderr.strip()}")
 
     def _command(self, settings: Settings, clock: str, on_reboot: str) -> list[str]:
+        thread, time_of = ("single", "vm") if settings.instruction else ("multi", "host")
         image = Path(settings.image).absolute()
         identity = hashlib.sha256(str(self.directory).encode()).hexdigest()[:32]
         # An emulated clock is late when the machine is busy; that is no fault to look for.
         kernel = (f"console=ttyS0 loglevel=6 mitigations=off apparmor=0 audit=0 selinux=0 nokaslr nowatchdog no_timer_check tsc=reliable "
                   f"rcupdate.rcu_expedited=1 net.ifnames=0 systemd.show_status=no systemd.hostname={self.name} systemd.machine_id={identity} {settings.kernel_arguments}")
         command = [
-            EMULATOR, "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", PROCESSOR,
-            "-m", str(settings.memory), "-smp", str(settings.processors), "-rtc", f"base={clock or 'utc'},clock=host",
+            EMULATOR, "-nodefaults", "-no-user-config", "-display", "none", "-accel", f"tcg,thread={thread},tb-size=256", "-cpu", PROCESSOR,
+            "-m", str(settings.memory), "-smp", str(settings.processors), "-rtc", f"base={clock or 'utc'},clock={time_of}",
             "-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img"), "-append", kernel,
             "-netdev", f"user,id=network,hostfwd=tcp:127.0.0.1:{settings.port}-:22",
             "-device", "virtio-net-pci,netdev=network,romfile=", "-device", "virtio-rng-pci",
             "-chardev", f"file,id=console,path={self.directory / 'console.log'},append=on", "-serial", "chardev:console",
             "-daemonize", "-pidfile", str(self.directory / "pid"),
         ]
+        if settings.instruction:
+            command += ["-icount", f"shift={settings.instruction.bit_length() - 1},sleep=on"]
         if on_reboot == "exit":
             command.append("-no-reboot")
         # writeback: what the machine has synced survives the kill of its emulator, what it has not need not.
@@ -141,11 +145,12 @@ class Machine:
     def running(self) -> bool:
         return bool(self.pids())
 
-    def start(self, clock: str | None = None, on_reboot: str | None = None) -> None:
+    def start(self, clock: str | None = None, on_reboot: str | None = None, kernel_arguments: str = "") -> None:
         """Starts it with the disks as they are; returns when it is powered on, not when it is up."""
         if self.running:
             raise MachineError(f"{self.directory}: the machine runs already")
         settings = self.settings
+        settings.kernel_arguments += f" {kernel_arguments}"
         command = self._command(
             settings, settings.clock if clock is None else clock, settings.on_reboot if on_reboot is None else on_reboot
         )

@@ -34,6 +34,15 @@ def test_the_clock_begins_where_it_is_asked(machine, clock, base):
     assert command[command.index("-rtc") + 1] == base
 
 
+@pytest.mark.parametrize("instruction, accelerator, clock, shift", [
+    (0, "tcg,thread=multi,tb-size=256", "host", None), (1, "tcg,thread=single,tb-size=256", "vm", "0"), (2, "tcg,thread=single,tb-size=256", "vm", "1"),
+])
+def test_time_is_the_hosts_or_that_of_the_instructions(machine, instruction, accelerator, clock, shift):
+    command = machine._command(Settings(instruction=instruction), "", "again")
+    assert command[command.index("-accel") + 1] == accelerator and command[command.index("-rtc") + 1] == f"base=utc,clock={clock}"
+    assert (f"shift={shift},sleep=on" in command) is bool(instruction)
+
+
 @pytest.mark.parametrize("on_reboot, ends", [("again", False), ("exit", True)])
 def test_a_reboot_ends_the_emulator_if_asked(machine, on_reboot, ends):
     assert ("-no-reboot" in machine._command(machine.settings, "", on_reboot)) is ends
