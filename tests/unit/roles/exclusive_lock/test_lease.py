@@ -6,45 +6,14 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
-from sabakan_exclusive.lease import Conflict, Lease, Seen, Unavailable, deadlines, look, may_take
+from memory_store import Store
+from sabakan_exclusive.lease import Lease, Seen, deadlines, look, may_take
 from sabakan_exclusive.lock import Held
 
 TTL = 60.0
-
-
-class Store:
-    """Compare and set in memory; it can stop answering, before or after the write."""
-
-    def __init__(self) -> None:
-        self.object: tuple[str, dict[str, Any]] | None = None
-        self.answers, self.writes_unanswered = True, False
-        self.etags = (str(number) for number in itertools.count(1))
-
-    def read(self) -> tuple[str, dict[str, Any]] | None:
-        if not self.answers:
-            raise Unavailable("no answer")
-        return self.object
-
-    def _set(self, expected: str | None, record: dict[str, Any]) -> str:
-        if not self.answers:
-            raise Unavailable("no answer")
-        if (self.object[0] if self.object else None) != expected:
-            raise Conflict
-        self.object = (next(self.etags), record)
-        if self.writes_unanswered:
-            self.writes_unanswered = False
-            raise Unavailable("the answer was lost")
-        return self.object[0]
-
-    def create(self, record: dict[str, Any]) -> str:
-        return self._set(None, record)
-
-    def replace(self, etag: str, record: dict[str, Any]) -> str:
-        return self._set(etag, record)
 
 
 class Clock:

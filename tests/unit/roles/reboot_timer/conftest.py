@@ -4,40 +4,10 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from pathlib import Path
-from typing import Any
 
 ROLES = Path(__file__).parents[4] / "roles"
 sys.dont_write_bytecode = True
 for role in ("exclusive_lock", "reboot_timer"):
     sys.path.insert(0, str(ROLES / role / "files"))
-
-from sabakan_exclusive.lease import Conflict, Unavailable  # noqa: E402
-
-
-class Store:
-    """Compare and set in memory; it can stop answering."""
-
-    def __init__(self) -> None:
-        self.object: tuple[str, dict[str, Any]] | None = None
-        self.answers = True
-        self.etags = (str(number) for number in itertools.count(1))
-
-    def read(self) -> tuple[str, dict[str, Any]] | None:
-        if not self.answers:
-            raise Unavailable("no answer")
-        return self.object
-
-    def _set(self, expected: str | None, record: dict[str, Any]) -> str:
-        if (self.read() or (None,))[0] != expected:
-            raise Conflict
-        self.object = (next(self.etags), dict(record))
-        return self.object[0]
-
-    def create(self, record: dict[str, Any]) -> str:
-        return self._set(None, record)
-
-    def replace(self, etag: str, record: dict[str, Any]) -> str:
-        return self._set(etag, record)

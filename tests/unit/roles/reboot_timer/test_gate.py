@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from memory_store import Store
 from sabakan_reboot import evidence, gate, health, host, journal, programs
 from sabakan_reboot.decide import HOLD, PASS, UNKNOWN, Slab, Snapshot
 from sabakan_reboot.gate import Gate
 from sabakan_reboot.settings import Hook, Settings
-
-from .conftest import Store
 
 DAY = 86400
 WELL = {"failed": [], "running": ["ssh.service"], "listening": ["0.0.0.0:22"]}

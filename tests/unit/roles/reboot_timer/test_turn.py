@@ -18,12 +18,11 @@ from io import BytesIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_store import Store
 from sabakan_exclusive.lease import Conflict, Unavailable
 from sabakan_reboot import host, redis, turn
 from sabakan_reboot.settings import Settings
 from sabakan_reboot.turn import Held, Lost, Turn
-
-from .conftest import Store
 
 
 @pytest.fixture
