@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-
-HOSTS = ["reboot-13", "reboot-12"]
-CHANGE = """python3 - <<'END'
-import json
-path = '/etc/sabakan/reboot.json'
-settings = {**json.load(open(path)), **%r}
-open(path, 'w').write(json.dumps(settings))
-END"""
+from gate import CHANGE, HOSTS, run
 
 
 @pytest.fixture(params=HOSTS)
-def host(request, fleet):
+def host(request, fleet, kept):
     """As the role left it, and as it was found."""
-    found = fleet[request.param]
-    keep = "cp -a /etc/sabakan/reboot.json /root/; cp -a /var/lib/sabakan/reboot/journal /root/"
-    mend = ("rm -rf /run/rebooted /run/backup /run/drained /etc/systemd/system/sabakan-reboot.timer.d /var/lib/sabakan/reboot/requested; "
-            "sabakan-reboot arm >/dev/null 2>&1; cp -a /root/reboot.json /etc/sabakan/; cp -a /root/journal /var/lib/sabakan/reboot/; "
-            "systemctl daemon-reload; systemctl restart sabakan-reboot.timer; systemctl reset-failed 'sabakan-reboot*' || true")
-    found.check_output(keep)
-    yield found
-    found.run(mend)
-
-
-def run(host, *words):
-    return host.run(f"sabakan-reboot run --now {' '.join(words)}")
+    with kept(request.param):
+        yield fleet[request.param]
 
 
 def log_since(host, cursor):
@@ -131,41 +112,32 @@ def test_a_run_that_is_killed_leaves_the_host_as_it_was(host):
     assert not host.file("/run/rebooted").exists
 
 
-def test_disarmed_it_stays_so_through_the_role(fleet):
+def test_disarmed_it_stays_so_through_the_role(fleet, apply):
     host = fleet["reboot-12"]
     host.check_output("sabakan-reboot disarm 'a holiday'")
     try:
         assert host.check_output("systemctl is-enabled sabakan-reboot.timer || true") == "masked"
         assert run(host, "--reason please").rc == 11
-        done = converge("--limit", "reboot-12")
-        assert done.returncode == 0 and "changed=0" in done.stdout, done.stdout
-        assert "stays so until `sabakan-reboot arm`" in done.stdout
+        done = apply("reboot_timer", "--limit", "reboot-12")
+        assert done.returncode == 0 and "changed=0" in done.text, done.text
+        assert "stays so until `sabakan-reboot arm`" in done.text
         assert host.check_output("systemctl is-enabled sabakan-reboot.timer || true") == "masked"
     finally:
         host.check_output("sabakan-reboot arm")
     assert host.check_output("systemctl is-active sabakan-reboot.timer") == "active"
 
 
-def converge(*words):
-    scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-    return subprocess.run(
-        ["ansible-playbook", "-i", str(scenario / "inventory"), "-i", os.environ["SABAKAN_FLEET"], str(scenario.parent / "resources" / "converge.yml"), *words],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env={**os.environ, "MOLECULE_SCENARIO_NAME": "reboot_timer"},
-    )
-
-
-def test_bad_input_is_refused_before_anything_changes():
+def test_bad_input_is_refused_before_anything_changes(apply):
     given = {
         "reboot_timer_timezone": "Mars/Olympus", "reboot_timer_budget": 0, "reboot_timer_lock_settings": {"host": "10.94.7.13"},
         "reboot_timer_webhook": "mailto:root", "reboot_timer_end": "03:00",
     }
-    refused = converge("--limit", "reboot-13", "--extra-vars", json.dumps(given))
-    told = " ".join(refused.stdout.split())
-    assert refused.returncode and "changed=0" in refused.stdout
+    refused = apply("reboot_timer", "--limit", "reboot-13", "--extra-vars", json.dumps(given))
+    assert refused.returncode and "changed=0" in refused.text
     for said in (
         "reboot-13: reboot_timer_timezone is 'Mars/Olympus'; this host knows no such time zone", "reboot_timer_budget is 0; it must be 1 to 50",
         "reboot_timer_lock_settings lacks password (reboot_timer_lock_store redis)", "reboot_timer_webhook is no http or https URL",
     ):
-        assert said in told
-    window = converge("--limit", "reboot-13", "--extra-vars", json.dumps({"reboot_timer_end": "03:00"}))
-    assert window.returncode and "reboot_timer_spread is 3600; the window 03:00 to 03:00 has 0 s" in " ".join(window.stdout.split())
+        assert said in refused.text
+    window = apply("reboot_timer", "--limit", "reboot-13", "--extra-vars", json.dumps({"reboot_timer_end": "03:00"}))
+    assert window.returncode and "reboot_timer_spread is 3600; the window 03:00 to 03:00 has 0 s" in window.text
