@@ -16,12 +16,14 @@ LINTERS: dict[str, list[str]] = {
     "documentation": ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."],
 }
 PARTS = ("lint", "sanity", "unit", "molecule")
+# Those of several minutes, the longest first, so that none is left to run alone at the end.
+LONG = ("cluster", "sftp_s3", "swap", "incident_reboot_loop", "descriptor_limits", "reboot_timer")
 
 
 def scenarios() -> list[str]:
     """Every scenario, the longest first."""
     names = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-    return sorted(names, key=lambda name: name != "cluster")
+    return sorted(names, key=lambda name: LONG.index(name) if name in LONG else len(LONG))
 
 
 def _images(scenario: str, debian: str) -> set[str]:

@@ -5,16 +5,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ansible.errors import AnsibleFilterError
 
 PROGRAM = "/usr/local/lib/sabakan/sabakan_exclusive"
 LEASES = "/etc/sabakan/exclusive-{name}.json"
 
 
+def _refuse_no_service(name, service, *keys):
+    if not isinstance(service, Mapping) or not all(service.get(key) for key in keys):
+        raise AnsibleFilterError(f"{name}: a service has at least {' and '.join(keys)}, not {service!r}")
+
+
 def exclusive_command(command, service, host, filesystems=(), python="/usr/bin/python3"):
     """The words of a command, or the text where it is one, with the wrapper before it."""
-    if not service.get("name") or not service.get("data"):
-        raise AnsibleFilterError(f"exclusive_command: a service has at least name and data, not {service!r}")
+    _refuse_no_service("exclusive_command", service, "name", "data")
+    if not isinstance(command, (str, list, tuple)):
+        raise AnsibleFilterError(f"exclusive_command: a command is a text or a list of words, not {command!r}")
     words = [python, "-B", PROGRAM, "--host", host, "--wait", str(service.get("wait") or 0)]
     words += ["--linger", str(10 if service.get("linger") is None else service["linger"])]
     words += ["--lease", LEASES.format(name=service["name"])] if service.get("lease") else []
@@ -25,6 +33,7 @@ def exclusive_command(command, service, host, filesystems=(), python="/usr/bin/p
 
 def exclusive_volumes(service):
     """What a container needs of the host for it, read-only."""
+    _refuse_no_service("exclusive_volumes", service, "name")
     return [f"{path}:{path}:ro" for path in [PROGRAM, *([LEASES.format(name=service["name"])] if service.get("lease") else [])]]
 
 

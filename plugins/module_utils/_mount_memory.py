@@ -22,9 +22,9 @@ from typing import Any
 
 from ansible_collections.sabakan.vps.plugins.module_utils._plan import integer, mapping, sequence
 
-# Measured in the container: docker-init, the keeper and sshd's listener hold 24 MiB, a session at rest 4.2 (PSS); with
-# room for probes, and for what a session has under way.
-BASE = 48
+# Measured in the container: docker-init, the two processes of sabakan-exclusive (14 MiB), the keeper and sshd's listener
+# hold 38 MiB, a session at rest 4.2 (PSS); with room for probes, and for what a session has under way.
+BASE = 62
 SESSION = 7
 # The target of a mount is soft and metadata is not counted in it: one part in this many stays free.
 HEADROOM = 5

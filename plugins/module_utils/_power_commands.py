@@ -23,10 +23,11 @@ DIRECT = {"reboot", "poweroff", "halt", "systemctl", "shutdown", "init", "telini
 # What runs the rest of its words.
 WRAPPERS = {
     "sudo", "doas", "env", "nohup", "nice", "ionice", "chrt", "setsid", "timeout", "flock", "systemd-run", "systemd-inhibit", "xargs",
-    "exec", "command", "time", "chroot", "nsenter", "unshare", "stdbuf", "runuser", "su", "watch", "eval", "builtin", "taskset",
+    "exec", "command", "time", "chroot", "nsenter", "unshare", "stdbuf", "runuser", "su", "watch", "eval", "builtin", "taskset", "trap", "find",
 }
 KEYWORDS = {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "("}
 GUARDED = "sabakan-reboot"
+HERE_DOCUMENT = re.compile(r"(?<!<)<<(-?)\s*([\"']?)(\w+)\2(?!<)")
 # In a program that is no shell script: any of the words in quotes, however they are put together.
 IN_PROGRAMS = re.compile(
     r"""(?x) ["'\s\[(/] (systemctl|shutdown|telinit|init) ["']? [,\s]+ (?: ["'] | -[-\w=]+ ["']? [,\s]+ )* (reboot|poweroff|halt|kexec|-r|-h|-P|now|\+?\d|6|0)\b
@@ -48,10 +49,23 @@ def words_of(line: str) -> list[str]:
         return line.split()
 
 
+def _code_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The numbered lines without the here-documents, but for those that a shell reads or that have no end."""
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    after = 0
+    for number, line in enumerate(lines):
+        if number < after:
+            continue
+        yield number + 1, line
+        document = HERE_DOCUMENT.search(line)
+        if document and not any(posixpath.basename(word) in SHELLS for word in line[: document.start()].split()):
+            ends = (n for n, one in enumerate(lines) if n > number and (one.lstrip("\t") if document[1] else one) == document[3])
+            after = next(ends, number) + 1
+
+
 def shell_commands(text: str) -> Iterator[tuple[int, list[str]]]:
     """(line, words) of the simple commands of a shell script; quotes over several lines are taken line by line."""
-    joined = re.sub(r"\\\n", " ", text)
-    for number, line in enumerate(joined.splitlines(), 1):
+    for number, line in _code_lines(text):
         lexer = shlex.shlex(re.sub(r"[$`]\(?", " ; ", line) if "$(" in line or "`" in line else line, posix=True, punctuation_chars="();&|")
         lexer.whitespace_split = True
         try:
@@ -113,7 +127,8 @@ def power(words: list[str], read: Read, follow: Callable[[str], str] = lambda un
     name = posixpath.basename(words[0])
     if name == GUARDED:
         return GUARDED if "run" in words else ""
-    if any("/proc/sysrq-trigger" in word for word in words) and any(re.fullmatch(r"[bo]", word) for word in words):
+    # What `tee` writes there comes from another command.
+    if any("/proc/sysrq-trigger" in word for word in words) and (name == "tee" or any(re.fullmatch(r"[bo]", word) for word in words)):
         return "/proc/sysrq-trigger"
     if name in DIRECT:
         return _direct(words, follow)

@@ -7,16 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
-from partner import HOSTS, PASSWORD, Partner, await_that, content, digest, status, store
+from partner import HOSTS, PASSWORD, Partner, await_that, content, digest, on_every_host, status, store
 
 SIZE = 3_000_000
 
 
-def test_every_mount_is_live_and_the_container_healthy(fleet, host):
+@on_every_host
+def test_every_mount_is_live_and_the_container_healthy(fleet, host, tmp_path):
     assert status(fleet, host)["healthy"]
     await_that("healthy", lambda: fleet[host].check_output("docker inspect -f '{{.State.Health.Status}}' sabakan-sftp") == "healthy")
 
 
+@on_every_host
 def test_what_is_put_is_in_the_store_and_comes_back(fleet, host, tmp_path):
     partner = Partner(fleet, host, "p1")
     wanted = content(tmp_path / "film", SIZE)
@@ -40,6 +42,7 @@ def test_who_may_delete_renames(fleet, name, tmp_path):
     partner.must(f"rm data/{name}.whole")
 
 
+@on_every_host
 def test_a_reader_logs_in_by_key_and_by_password_and_only_reads(fleet, host, tmp_path):
     content(tmp_path / "film", 1000)
     Partner(fleet, host, "p2").must(f"put {tmp_path}/film data/read-{host}")
@@ -54,6 +57,7 @@ def test_a_reader_logs_in_by_key_and_by_password_and_only_reads(fleet, host, tmp
     Partner(fleet, host, "p1", PASSWORD).must_not("ls")
 
 
+@on_every_host
 def test_who_may_not_delete_neither_deletes_nor_renames(fleet, host, tmp_path):
     partner = Partner(fleet, host, "keeper")
     content(tmp_path / "film", 1000)
@@ -78,13 +82,15 @@ def test_a_link_leads_nowhere(fleet):
     partner.sftp("rm data/link")
 
 
-def test_the_root_holds_the_directory_alone(fleet, host):
+@on_every_host
+def test_the_root_holds_the_directory_alone(fleet, host, tmp_path):
     listing = Partner(fleet, host, "p1").must("ls -1 /").splitlines()
     assert [line for line in listing if not line.startswith("sftp>")] == ["/data", "/dev"]
     assert Partner(fleet, host, "p1").must("ls -1 /dev").splitlines()[1:] in ([], ["/dev/log"])
 
 
-def test_there_is_no_shell_and_no_forwarding(fleet, host):
+@on_every_host
+def test_there_is_no_shell_and_no_forwarding(fleet, host, tmp_path):
     partner = Partner(fleet, host, "p1")
     for words in (("id",), ("sh", "-c", "id")):
         assert "uid=" not in (answer := partner.ssh(*words)).stdout and answer.returncode
@@ -94,6 +100,7 @@ def test_there_is_no_shell_and_no_forwarding(fleet, host):
     assert partner.ssh(options=("-N", "-oExitOnForwardFailure=yes", "-R", "0:127.0.0.1:22")).returncode
 
 
+@on_every_host
 def test_eight_partners_at_once(fleet, host, tmp_path):
     def work(number: int) -> bool:
         partner, name = Partner(fleet, host, f"p{number}"), f"at-once-{host}-{number}"
@@ -105,14 +112,16 @@ def test_eight_partners_at_once(fleet, host, tmp_path):
         assert list(pool.map(work, range(1, 9))) == [True] * 8
 
 
-def test_who_did_what_is_in_the_hosts_journal(fleet, host):
+@on_every_host
+def test_who_did_what_is_in_the_hosts_journal(fleet, host, tmp_path):
     journal = fleet[host].check_output("journalctl --no-pager -o cat CONTAINER_TAG=sabakan-sftp")
     events = [json.loads(line) for line in journal.splitlines() if line.startswith("{")]
     assert [event for event in events if event.get("user") == "p1" and str(SIZE) in json.dumps(event)]
     assert "10.96.0.1" in journal
 
 
-def test_the_container_has_what_it_needs_and_no_more(fleet, host):
+@on_every_host
+def test_the_container_has_what_it_needs_and_no_more(fleet, host, tmp_path):
     found = json.loads(fleet[host].check_output("docker inspect sabakan-sftp"))[0]
     own = found["HostConfig"]
     assert (own["Privileged"], own["Init"], own["CapDrop"]) == (False, True, ["ALL"])
@@ -122,7 +131,8 @@ def test_the_container_has_what_it_needs_and_no_more(fleet, host):
     assert fleet[host].file("/etc/sabakan/sftp_s3/config.json").mode == 0o600
 
 
-def test_the_compose_file_says_the_same(fleet, host):
+@on_every_host
+def test_the_compose_file_says_the_same(fleet, host, tmp_path):
     service = yaml.safe_load(fleet[host].file("/etc/sabakan/sftp_s3.compose.yml").content_string)["services"]["sftp"]
     found = json.loads(fleet[host].check_output("docker inspect sabakan-sftp"))[0]
     own = found["HostConfig"]

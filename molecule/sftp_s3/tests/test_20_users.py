@@ -1,4 +1,4 @@
-"""Users come, change and go; those who stay notice nothing. Host keys stay for ever."""
+"""Users come, change and go; those who stay notice nothing."""
 
 from __future__ import annotations
 
@@ -75,17 +75,3 @@ def test_again_nothing_changes_and_back_is_a_change_too(fleet):
     assert "changed=0" in again.stdout and "failed=0" in again.stdout, again.stdout[-3000:]
     Partner(fleet, HOST, "p8").must("ls data")
     Partner(fleet, HOST, "late").must_not("ls")
-
-
-def test_a_new_container_has_the_old_host_keys(fleet):
-    def keys() -> set[str]:
-        found = subprocess.run(["ssh-keyscan", "-T", "5", "-p", str(PORT), fleet.address(HOST)], capture_output=True, text=True, check=False).stdout
-        return {line.split()[-1] for line in found.splitlines() if not line.startswith("#")}
-
-    before = keys()
-    assert len(before) == 2
-    fleet[HOST].check_output("docker rm -f sabakan-sftp")
-    made = play(fleet, HOST, "--tags", "sftp_s3")
-    assert made.returncode == 0, made.stdout[-3000:]
-    assert keys() == before
-    Partner(fleet, HOST, "p1").must("ls data")

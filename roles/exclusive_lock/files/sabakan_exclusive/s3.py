@@ -7,30 +7,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
-import http.client
 import json
-import ssl
-import time
 from typing import Any
-from urllib.parse import quote, urlsplit
 
+from sabakan_exclusive._s3_request import Endpoint, NoAnswer
 from sabakan_exclusive.lease import Conflict, Unavailable, Unsuitable
-
-
-def authorization(method: str, host: str, path: str, payload: str, region: str, keys: tuple[str, str], stamp: str) -> str:
-    """The Authorization header of AWS Signature Version 4 over the headers host, x-amz-content-sha256 and x-amz-date."""
-    signed = "host;x-amz-content-sha256;x-amz-date"
-    canonical = f"{method}\n{path}\n\nhost:{host}\nx-amz-content-sha256:{payload}\nx-amz-date:{stamp}\n\n{signed}\n{payload}"
-    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = f"AWS4{keys[1]}".encode()
-    for part in (stamp[:8], region, "s3", "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    return f"AWS4-HMAC-SHA256 Credential={keys[0]}/{scope}, SignedHeaders={signed}, Signature={signature}"
-
 
 # What is an answer and not a failure. 409: S3 saw two conditional writes at once and did neither for sure.
 REFUSALS = {"GET": (404,), "PUT": (409, 412)}
@@ -40,43 +21,25 @@ class Store:
     """read, create and replace of a JSON object, by ETag."""
 
     def __init__(self, settings: dict[str, Any], timeout: float) -> None:
-        self.endpoint = urlsplit(settings["endpoint"])
-        self.path = quote(f"{self.endpoint.path.rstrip('/')}/{settings['bucket']}/{settings['key']}")
-        self.region = settings.get("region") or "us-east-1"
-        self.keys = (settings["access_key"], settings["secret_key"])
-        self.tls = ssl.create_default_context(cafile=settings.get("ca_file") or None)
-        self.timeout = timeout
+        keys = (settings["access_key"], settings["secret_key"], "")
+        self.endpoint = Endpoint(settings["endpoint"], settings.get("region") or "us-east-1", keys, timeout, settings.get("ca_file") or "")
+        self.path = f"{settings['bucket']}/{settings['key']}"
 
     def _request(self, method: str, body: bytes = b"", headers: dict[str, str] | None = None, suffix: str = "",
                  ) -> tuple[int, str, bytes]:
-        host, path = self.endpoint.netloc, self.path + suffix
-        connection: http.client.HTTPConnection
-        if self.endpoint.scheme == "https":
-            connection = http.client.HTTPSConnection(host, timeout=self.timeout, context=self.tls)
-        else:
-            connection = http.client.HTTPConnection(host, timeout=self.timeout)
-        payload, stamp = hashlib.sha256(body).hexdigest(), time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        sent = {
-            "x-amz-content-sha256": payload, "x-amz-date": stamp, "Content-Type": "application/json", **(headers or {}),
-            "Authorization": authorization(method, host, path, payload, self.region, self.keys, stamp),
-        }
         try:
-            connection.request(method, path, body=body, headers=sent)
-            response = connection.getresponse()
-            answer = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"{self.endpoint.netloc}: {error}") from error
-        finally:
-            connection.close()
-        if response.status < 300 or response.status in REFUSALS[method]:
-            return response.status, response.headers.get("ETag", ""), answer
-        raise Unavailable(f"{self.endpoint.netloc} answered {response.status}: {answer[:200].decode(errors='replace')}")
+            answer = self.endpoint.request(method, self.path + suffix, headers={"Content-Type": "application/json", **(headers or {})}, body=body)
+        except NoAnswer as error:
+            raise Unavailable(f"{self.endpoint.host}: {error}") from error
+        if answer.status < 300 or answer.status in REFUSALS[method]:
+            return answer.status, answer.headers.get("ETag", ""), answer.body
+        raise Unavailable(f"{self.endpoint.host} answered {answer.status}: {answer.body[:200].decode(errors='replace')}")
 
     def read(self) -> tuple[str, dict[str, Any]] | None:
         status, etag, answer = self._request("GET")
         if status == 404:
             if b"NoSuchBucket" in answer:
-                raise Unavailable(f"{self.endpoint.netloc} has no bucket for {self.path}")
+                raise Unavailable(f"{self.endpoint.host} has no bucket for {self.path}")
             return None
         try:
             return etag, json.loads(answer)
@@ -105,4 +68,4 @@ class Store:
                 self._write({}, headers, suffix)
             except Conflict:
                 continue
-            raise Unsuitable(f"{self.endpoint.netloc} ignores {next(iter(headers))} on writes: it cannot carry a lease")
+            raise Unsuitable(f"{self.endpoint.host} ignores {next(iter(headers))} on writes: it cannot carry a lease")

@@ -12,49 +12,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from sabakan_sftp.config import Mount
+from sabakan_sftp.watch import Watch, Work, World
 
 FIRST_DELAY = 0.5
 LONGEST_AFTER_SERVICE = 4.0  # a mount that was live can be: it is not made to wait long
 LONGEST_FOR_STORE = 5.0  # nor is one whose store does not answer: asking costs nothing
 STABLE = 30.0  # seconds of service after which the back-off starts anew
 POLL = 0.1
-REFUSALS = 5  # definite answers in a row before a live mount is taken out of service
-STUBBORN = 4  # times probe_timeout that a mount may be silent while its process works
 FAREWELL = 5.0  # seconds for a process to end once it is unmounted
 GRACE = 20.0  # seconds for a mount to finish its uploads when it is ended on purpose
-
-
-class Work(Protocol):
-    value: Any
-    error: str
-    timed_out: bool
-    done: bool
-
-    def cancel(self) -> None: ...
-
-
-class World(Protocol):
-    """What a mount needs of the keeper; a test gives its own."""
-
-    def clean(self, mount: Mount) -> str: ...
-    def withdraw(self, mount: Mount) -> None: ...
-    def let(self, mount: Mount, allowed: bool) -> None: ...
-    def start(self, mount: Mount) -> int: ...
-    def kill(self, pid: int, gently: bool) -> None: ...
-    def is_mounted(self, mount: Mount) -> bool: ...
-    def is_stalled(self, pid: int, since: Any) -> bool: ...
-    def activity(self, pid: int) -> Any: ...
-    def unmount(self, mount: Mount) -> bool: ...
-    def check_store(self, mount: Mount) -> Work: ...
-    def probe(self, mount: Mount) -> Work: ...
-    def probe_through(self, mount: Mount, sample: str) -> Work: ...
-    def bring_in(self, mount: Mount, sample: str) -> Work: ...
-    def publish(self, mount: Mount) -> Work: ...
-    def died(self, mount: Mount, reason: str, code: int | None) -> None: ...
-    def tell(self, kind: str, mount: Mount, **values: Any) -> None: ...
 
 
 @dataclass
@@ -79,20 +48,23 @@ class Keeping:
         self.state = "waiting"
         self.pid = 0
         self.error = "not mounted yet"
-        self.trouble = ""  # of a live mount whose store does not answer
         self.since = time.time()
         self.stopping = False
         self.gone = False
         self.last_output = ""
-        self._retry_at = self._deadline = self._next_probe = self._next_store = 0.0
+        self._retry_at = self._deadline = 0.0
         self._work: dict[str, Work] = {}
-        self._before: Any = None
-        self._patience = 0
-        self._failures = self._refusals = self._misses = 0
+        self._watch: Watch | None = None  # while it is live
+        self._failures = 0
         self._live_at = self._down_at = 0.0
         self._was_live = self._rebind = False
         self._sample = ""
         self._kill_at = 0.0
+
+    @property
+    def trouble(self) -> str:
+        """Of a live mount whose store does not answer."""
+        return self._watch.trouble if self._watch else ""
 
     @property
     def summary(self) -> str:
@@ -112,6 +84,9 @@ class Keeping:
         for work in self._work.values():
             work.cancel()
         self._work = {}
+        if self._watch:
+            self._watch.end()
+            self._watch = None
 
     def rebind(self) -> None:
         """Its users are others now."""
@@ -155,7 +130,6 @@ class Keeping:
         if was_live or code is not None:
             self.world.died(self.mount, reason, code)
         self._failures += 1
-        self.trouble = ""
         self._become("ending", reason)
         if self.pid:
             self.world.kill(self.pid, False)
@@ -228,23 +202,21 @@ class Keeping:
             self.world.tell("mount-live", self.mount, pid=self.pid)
         self._down_at = 0.0
         self._live_at = now
-        self._refusals = self._misses = self._patience = 0
-        self._next_probe, self._next_store = now + self.mount.probe_interval, now + self.mount.store_interval
+        self._watch = Watch(self.mount, self.world, self.pid, self._sample, now)
         self._become("live")
         if not self._rebind:
             self.world.let(self.mount, True)
 
     def _live(self, now: float) -> float:
         self._watch_users(now)
-        if self.state == "live":
-            self._watch_mount(now)
-        if self.state == "live":
-            self._watch_store(now)
-        if self.state != "live":
+        reason = self._watch.tick(self.mount, now) if self._watch else ""
+        if reason:
+            self._fail(reason, now)
+        if self._watch is None:
             return POLL
         if self._failures and now - self._live_at >= STABLE:
             self._failures = 0
-        return max(POLL, min(self._next_probe, self._next_store) - now)
+        return max(POLL, self._watch.due - now)
 
     def _watch_users(self, now: float) -> None:
         work = self._work.get("publish")
@@ -257,67 +229,6 @@ class Keeping:
                 self._fail(f"the mount could not be bound into the homes of its users: {work.error}", now)
             elif not self.trouble and not self._rebind:
                 self.world.let(self.mount, True)
-
-    def _watch_mount(self, now: float) -> None:
-        work = self._work.get("probe")
-        if work is None:
-            if now >= self._next_probe:
-                self._before = self.world.activity(self.pid)
-                self._work["probe"] = self.world.probe(self.mount)
-                self._next_probe = now + self.mount.probe_interval
-            return
-        if not work.done:
-            return
-        del self._work["probe"]
-        if not work.error:
-            self._patience = 0
-            return
-        if work.timed_out and not self.world.is_stalled(self.pid, self._before) and self._patience < STUBBORN - 1:
-            self._patience += 1
-            self._next_probe = now
-            return
-        self._fail(f"the mount hangs: {work.error}" if work.timed_out else f"the mount is dead: {work.error}", now)
-
-    def _watch_store(self, now: float) -> None:
-        store, through = self._work.get("store"), self._work.get("through")
-        if store is None and through is None and now >= self._next_store:
-            self._work["store"] = self.world.check_store(self.mount)
-        if store is not None and store.done:
-            del self._work["store"]
-            self._store_answered(store.value or {"state": "unreachable", "reason": f"the store gave {store.error}"}, now)
-        if through is not None and through.done:
-            del self._work["through"]
-            self._went_through(through, now)
-
-    def _store_answered(self, answer: dict[str, str], now: float) -> None:
-        self._next_store = now + self.mount.store_interval
-        if answer["state"] in ("ok", "unknown"):
-            self._refusals = 0
-            self._sample = answer.get("sample", "")
-            self._work["through"] = self.world.probe_through(self.mount, self._sample)
-            return
-        if answer["reason"] != self.trouble:
-            self.world.tell("store-lost", self.mount, reason=answer["reason"])
-        self.trouble = answer["reason"]
-        self.world.let(self.mount, False)
-        self._next_store = now + self.mount.probe_interval
-        self._refusals = self._refusals + 1 if answer["state"] == "refused" else 0
-        if self._refusals >= REFUSALS:
-            self._fail(answer["reason"], now)
-
-    def _went_through(self, work: Work, now: float) -> None:
-        if not work.error:
-            self._misses = 0
-            if self.trouble:
-                self.world.tell("store-back", self.mount, was=self.trouble)
-                self.trouble = ""
-                self.world.let(self.mount, True)
-            return
-        # The store answers and the mount does not; once may be an accident.
-        self._misses += 1
-        self._next_store = now + self.mount.probe_interval
-        if self._misses >= 2:
-            self._fail(f"the store answers, the mount does not: {work.error}", now)
 
     def _ending(self, now: float) -> float:
         if not self.pid:

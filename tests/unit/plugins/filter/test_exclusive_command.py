@@ -31,3 +31,14 @@ def test_every_option_stands_before_the_data():
 def test_a_service_without_name_or_data_is_an_error(service):
     with pytest.raises(AnsibleFilterError, match="at least name and data"):
         exclusive_command([], service, "h")
+
+
+@pytest.mark.parametrize("service", [None, [], "x", {}, {"name": "x"}, {"data": "/srv"}])
+def test_what_is_no_service_is_refused(service):
+    with pytest.raises(AnsibleFilterError, match="at least name and data"):
+        exclusive_command(["run"], service, "host")
+
+
+def test_what_is_no_command_is_refused():
+    with pytest.raises(AnsibleFilterError, match="a text or a list of words"):
+        exclusive_command(7, {"name": "x", "data": "/srv"}, "host")

@@ -19,6 +19,9 @@ SCRIPTS = {
     "/opt/program.py": "#!/usr/bin/env python3\nimport os, subprocess\nsubprocess.run(['systemctl', 'reboot'])\n",
     "/opt/harmless.py": "#!/usr/bin/python3\nprint('a reboot is due')\n",
     "/opt/heredoc": "#!/bin/sh\ncat <<'X\nit's\nX\nreboot\n",
+    "/opt/text": "#!/bin/sh\ncat > /etc/motd <<-'END'\nreboot\n\tEND\necho <<<reboot\n",
+    "/opt/fed": "#!/bin/sh\nssh other bash -s <<END\nreboot\nEND\n",
+    "/opt/after": "#!/bin/sh\ncat <<END\nreboot\nEND\nreboot\n",
     "/opt/function": "#!/bin/sh\nrestart() { systemctl reboot; }\nrestart\n",
     "/opt/sourced": "#!/bin/sh\n[ -e /run/reboot-required ] && reboot\n",
 }
@@ -41,6 +44,7 @@ def how(line: str) -> str:
     "gdbus call --system -d org.freedesktop.systemd1 -o /org/freedesktop/systemd1 -m org.freedesktop.systemd1.Manager.Reboot",
     "/opt/nightly", "/bin/sh /opt/nightly", "bash -x /opt/outer", "/opt/outer", "/opt/program.py", "/usr/bin/python3 -u /opt/program.py",
     "python3 -c 'import os; os.system(\"reboot\")'", "/opt/heredoc", "/opt/function", "/opt/sourced", "sh -c 'exec reboot'",
+    "/opt/fed", "/opt/after", "bash -c 'trap reboot EXIT'", "find /run/due -exec systemctl reboot", "sh -c 'echo b | tee /proc/sysrq-trigger'",
 ])
 def test_these_reboot_or_power_off(line):
     assert how(line) not in ("", commands.GUARDED)
@@ -51,7 +55,7 @@ def test_these_reboot_or_power_off(line):
     "reboot --help", "systemctl list-jobs", "/bin/echo systemctl reboot", "init q", "kexec -l /boot/vmlinuz", "/opt/tidy", "/opt/harmless.py",
     "/opt/missing", "/opt/self", "logger 'shutdown -r now'", "/bin/sh -c", "/bin/sh -c 'echo reboot'", "grep reboot /var/log/syslog",
     "busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager ListSessions", "echo b", "systemctl",
-    "/usr/local/sbin/sabakan-reboot check", "systemctl reboot --when=cancel",
+    "/usr/local/sbin/sabakan-reboot check", "systemctl reboot --when=cancel", "/opt/text",
 ])
 def test_these_do_not(line):
     assert how(line) == ""

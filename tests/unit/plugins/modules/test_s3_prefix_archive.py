@@ -177,6 +177,25 @@ def test_an_object_that_is_replaced_meanwhile_is_not_lost(client: Any, versions:
     assert not seen or b"second" in contents(client).values()
 
 
+def test_the_last_look_keeps_what_replaced_an_object_after_its_copy(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store heeds no condition of a deletion: nothing but the look before it tells that the object is another one."""
+    monkeypatch.setattr(mover.Mover, "deletes_on_condition", lambda self: False)
+
+    def forget(params: Any, **dummy: Any) -> None:
+        params["headers"].pop("If-Match", None)
+
+    def replace(**dummy: Any) -> None:
+        put(client, "p/a", b"second")
+
+    client.meta.events.register_last("before-call.s3.DeleteObject", forget)
+    client.meta.events.register("after-call.s3.CopyObject", replace)
+    put(client, "p/a", b"first")
+    put(client, "p/b", b"other")
+    result = archive(exclude=["b"])
+    assert outcomes(result) == {"p/a": "changed"} and result["moved"] == 0
+    assert contents(client) == {"p/a": b"second", "old/a": b"first", "p/b": b"other"}
+
+
 def test_a_store_without_conditional_deletion_is_told_and_refused_by_choice(client: Any) -> None:
     put(client, "p/a")
     told = mover.Mover(client, mover.Order("bucket", "p/", "bucket", "old/")).deletes_on_condition()

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
+import functools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +20,8 @@ from typing import TypeVar
 
 import pytest
 
-FILES = Path(__file__).parents[4] / "roles" / "exclusive_lock" / "files"
+ROOT = Path(__file__).parents[4]
+FILES = ROOT / "roles" / "exclusive_lock" / "files"
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(FILES))
 
@@ -34,6 +38,16 @@ def own_layer(directory: Path) -> tuple[str, ...]:
     return ("--allow-filesystem", mount.kind) if mount and mount.kind == "overlay" else ()
 
 
+@functools.cache
+def program() -> Path:
+    """As the role installs it: with the file beside it that signs requests."""
+    place = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, place)
+    shutil.copytree(FILES / "sabakan_exclusive", place / "sabakan_exclusive")
+    shutil.copy(ROOT / "plugins" / "module_utils" / "_s3_request.py", place / "sabakan_exclusive")
+    return place / "sabakan_exclusive"
+
+
 class Wrapped:
     """sabakan-exclusive on one directory, and what of it is alive."""
 
@@ -42,7 +56,7 @@ class Wrapped:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, *words: str, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        command = [sys.executable, str(FILES / "sabakan_exclusive"), *own_layer(self.data), *options, str(self.data), "--", *words]
+        command = [sys.executable, str(program()), *own_layer(self.data), *options, str(self.data), "--", *words]
         name, dummy, value = self.marker.partition("=")
         environment = {**os.environ, name: value, "PYTHONDONTWRITEBYTECODE": "1"}
         self.started.append(subprocess.Popen(

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sabakan_exclusive.s3 import authorization
 
 from .conftest import Wrapped, until
 
@@ -93,21 +92,6 @@ def elsewhere(wrapped: Wrapped, tmp_path_factory: pytest.TempPathFactory) -> Wra
     other = Wrapped(place)
     other.marker, other.started = wrapped.marker, wrapped.started
     return other
-
-
-def test_the_signature_is_that_of_the_reference_implementation() -> None:
-    auth = pytest.importorskip("botocore.auth")
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    payload = hashlib.sha256(b"{}").hexdigest()
-    headers = {"x-amz-content-sha256": payload, "x-amz-date": "20261121T120000Z", "host": "store:8080"}
-    request = AWSRequest("PUT", "http://store:8080/bucket/a%20b.json", headers, b"{}")
-    request.context["timestamp"] = headers["x-amz-date"]
-    signer = auth.S3SigV4Auth(Credentials("key", "secret"), "s3", "eu-1")
-    signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
-    made = authorization("PUT", "store:8080", "/bucket/a%20b.json", payload, "eu-1", ("key", "secret"), headers["x-amz-date"])
-    assert made.endswith(f"Signature={signature}")
 
 
 def test_one_host_runs_and_the_next_has_a_higher_token(wrapped: Wrapped, elsewhere: Wrapped, store: ObjectStore) -> None:

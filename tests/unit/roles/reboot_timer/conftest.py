@@ -7,7 +7,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 ROLES = Path(__file__).parents[4] / "roles"
 sys.dont_write_bytecode = True
 for role in ("exclusive_lock", "reboot_timer"):
     sys.path.insert(0, str(ROLES / role / "files"))
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    from .bench import Bench
+
+    return Bench(tmp_path, monkeypatch)

@@ -7,8 +7,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ansible_collections.sabakan.vps.plugins.module_utils import _oom
-
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).parents[4] / "roles" / "sftp_s3" / "files"))
-sys.modules["sabakan_sftp._oom"] = _oom  # the image has it beside the keeper
