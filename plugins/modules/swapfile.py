@@ -54,7 +54,9 @@ options:
     elements: path
     default: []
   tolerate:
-    description: Leave a host that can have no swap file (a container, a file system without support, no room for C(auto)) as it is, and say why in RV(obstacle).
+    description:
+      - Leave a host that can have no swap file (a container, a file system without support, no room for C(auto)) as it is, and say why
+        in RV(obstacle).
     type: bool
     default: false
 extends_documentation_fragment:

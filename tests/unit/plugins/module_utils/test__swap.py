@@ -236,7 +236,7 @@ def interrupted(size: int, used: int, available: int, disk_free: int, count: int
     host = Host(file=dataclasses.replace(IN_USE, used=used), memory=GIB, available=available, disk_free=disk_free)
     if refusal(host, wanted):
         return
-    for _ in range(count):
+    for _step in range(count):
         step = next_step(host, wanted)
         if not step:
             break

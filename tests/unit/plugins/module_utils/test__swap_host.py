@@ -61,7 +61,11 @@ def test_fstab_is_replaced_in_one_go_with_its_mode_and_through_its_link(tmp_path
 def test_a_failed_replacement_leaves_the_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "fstab"
     path.write_text("old")
-    monkeypatch.setattr(os, "replace", lambda *_names: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+
+    def fail(*_names):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="Read-only"):
         replace_file(str(path), "new")
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("fstab", "old")]

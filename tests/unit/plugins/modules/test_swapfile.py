@@ -33,7 +33,11 @@ class Ground:
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         monkeypatch.setattr(os, "chown", lambda *_words: None)
         monkeypatch.setattr(_swap_host.SwapHost, "_container", lambda _self: self.host.container)
-        monkeypatch.setattr(_swap_host.SwapHost, "observe", lambda on_host: self.observe(on_host))
+
+        def observe(on_host):
+            return self.observe(on_host)
+
+        monkeypatch.setattr(_swap_host.SwapHost, "observe", observe)
         monkeypatch.setattr(AnsibleModule, "run_command", lambda _self, words, **_options: self.program(*words))
 
     def observe(self, on_host):
