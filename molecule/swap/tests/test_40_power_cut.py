@@ -7,17 +7,20 @@ import time
 from .conftest import HOSTS, together
 
 
+# Holds the run between two of its steps, so that the cut cannot come too late.
+WATCH = "until [ -e /swapfile.new ]; do :; done; pkill -STOP python3; [ -e /swapfile.new ] && echo 'in the middle' > /dev/console"
+
+
 def test_after_a_power_cut_within_a_resize_the_next_run_ends_right(fleet, ansible, both):
+    together(lambda swaps: swaps.host.check_output("systemd-run --quiet sh -c %s", WATCH), both)
     run = ansible.start_steps({"path": "/swapfile", "size": "1G"})
-    waiting = dict(zip(HOSTS, both))
-    deadline = time.monotonic() + 300
-    while waiting:
-        assert time.monotonic() < deadline and run.poll() is None, "the resize was over before the cut"
-        for name, swaps in list(waiting.items()):
-            if swaps.host.file("/swapfile.new").exists:
-                fleet.machine(name).kill()
-                del waiting[name]
-    run.communicate(timeout=300)
+    deadline = time.monotonic() + 600
+    for name in HOSTS:
+        while "in the middle" not in fleet.machine(name).console:
+            assert time.monotonic() < deadline and run.poll() is None, "the resize was over before the cut"
+            time.sleep(0.2)
+        fleet.machine(name).kill()
+    run.communicate(timeout=600)
     for name in HOSTS:
         fleet.machine(name).start()
     for name in HOSTS:
