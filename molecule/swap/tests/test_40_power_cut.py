@@ -6,7 +6,6 @@ import time
 
 from .conftest import HOSTS, together
 
-
 # Holds the run between two of its steps, so that the cut cannot come too late.
 WATCH = "until [ -e /swapfile.new ]; do :; done; pkill -STOP python3; [ -e /swapfile.new ] && echo 'in the middle' > /dev/console"
 
