@@ -1,0 +1,77 @@
+"""The same hunger with swap and without: what the kernel did is read from its log and from the cgroup's counter."""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.sabakan.vps.plugins.module_utils._oom import MEMCG, new_kills, parse_log
+
+from .conftest import together
+
+EVENTS = "/sys/fs/cgroup/pressure.slice/memory.events"
+
+
+def eat(host) -> int:
+    """150 MiB where 80 are allowed: 0, or 1 where that is the end of it."""
+    return host.run(
+        "! systemd-run --quiet --wait --collect --slice=pressure.slice -p MemoryMax=80M -p OOMPolicy=continue "
+        "/usr/bin/python3 -c \"bytearray(b'x') * (150 << 20)\""
+    ).rc ^ 1
+
+
+def kills(host) -> list:
+    return parse_log(host.check_output("dmesg"))
+
+
+def hunger(swaps) -> None:
+    host = swaps.host
+    host.check_output("systemd-run --quiet --slice=pressure.slice --unit=keeper sleep infinity")  # the counters go with the last unit
+    before = host.file(EVENTS).content_string
+    assert eat(host) == 0
+    assert kills(host) == []
+    assert new_kills(before, host.file(EVENTS).content_string) == 0
+
+    host.check_output("swapoff /swapfile")
+    try:
+        assert eat(host) != 0
+        (kill,) = kills(host)
+        assert (kill.scope, kill.comm) == (MEMCG, "python3") and kill.within("/pressure.slice")
+        assert new_kills(before, host.file(EVENTS).content_string) == 1
+    finally:
+        host.check_output("swapon /swapfile")
+
+
+def test_hunger_survives_with_swap_and_is_killed_without(both):
+    together(hunger, both)
+
+
+def fill(swaps) -> None:
+    """Holds most of the memory until it is stopped; returns when a part of it is swapped out."""
+    swaps.host.check_output(
+        "systemd-run --quiet --unit=hunger /usr/bin/python3 -c "
+        "\"held = bytearray(b'x') * (420 << 20); open('/run/full', 'w'); import time; time.sleep(3600)\""
+    )
+    deadline = time.monotonic() + 120
+    while not swaps.host.file("/run/full").exists:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert swaps.used("/swapfile") >= 32
+
+
+def test_swap_that_memory_cannot_take_back_is_neither_switched_off_nor_lost_in_a_resize(both, ansible):
+    """420 MiB held on a machine of 512: a plain swapoff would wake the killer."""
+    before = [len(kills(swaps.host)) for swaps in both]
+    together(fill, both)
+    calls = [{"path": "/swapfile", **how} for how in ({"state": "absent"}, {"size": "16M"}, {"size": "320M"})]
+    try:
+        *refused, grown = ansible.swapfile(*calls)
+        for result in [one for call in refused for one in call.values()]:
+            assert "MiB are swapped out" in result["msg"] and "steps" not in result, result
+        for result in grown.values():
+            assert "on bridge" in result["steps"], result
+        for swaps in both:
+            assert swaps.active == {"/swapfile": 320} and swaps.left == ["/swapfile"]
+            assert swaps.host.check_output("systemctl is-active hunger") == "active"
+    finally:
+        together(lambda swaps: swaps.host.run("systemctl stop hunger"), both)
+    assert [len(kills(swaps.host)) for swaps in both] == before
