@@ -26,3 +26,13 @@ attributes:
   diff_mode:
     support: none
 """
+
+    # Of modules that foretell and show all that they change.
+    CHANGE_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+"""

@@ -36,11 +36,7 @@ options:
       slot: {description: "Replication slot, there already, that keeps the WAL from the start of the clone.", type: str}
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - sabakan.vps.attributes.change_module
 requirements: [root, PostgreSQL of that release as Debian packages it]
 author: [sabakan.vps contributors (@sabakan)]
 """

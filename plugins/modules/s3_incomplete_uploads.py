@@ -44,12 +44,8 @@ options:
     default: present
 extends_documentation_fragment:
   - sabakan.vps.attributes
+  - sabakan.vps.attributes.change_module
   - sabakan.vps.s3
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
 author: [sabakan.vps contributors (@sabakan)]
 """
 

@@ -71,11 +71,7 @@ options:
     default: 60
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - sabakan.vps.attributes.change_module
 notes:
   - The digests of the files in force are kept in C(/run/sabakan), by the invocation ID of the unit.
 requirements: [systemd on the host, root]

@@ -61,11 +61,7 @@ options:
     default: false
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - sabakan.vps.attributes.change_module
 notes:
   - Of the memory available 5 %, at least 64 MiB, are not counted on when swap is taken away.
 requirements: ["root, mkswap, swapon and swapoff on the host, and on btrfs chattr"]

@@ -37,11 +37,7 @@ options:
     default: 8
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - sabakan.vps.attributes.change_module
 requirements: [swift-ring-builder on the host]
 author: [sabakan.vps contributors (@sabakan)]
 """

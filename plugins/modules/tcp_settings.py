@@ -25,11 +25,7 @@ options:
     default: /etc/sysctl.d/60-sabakan-tcp.conf
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - sabakan.vps.attributes.change_module
 requirements: [root]
 author: [sabakan.vps contributors (@sabakan)]
 """

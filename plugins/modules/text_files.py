@@ -33,11 +33,7 @@ options:
     default: []
 extends_documentation_fragment:
   - sabakan.vps.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - sabakan.vps.attributes.change_module
 author: [sabakan.vps contributors (@sabakan)]
 """
 
