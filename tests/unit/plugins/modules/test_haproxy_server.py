@@ -34,7 +34,7 @@ class Balancer(threading.Thread):
 
     def run(self) -> None:
         while True:
-            connection, _ = self.listener.accept()
+            connection = self.listener.accept()[0]
             with connection:
                 connection.sendall(self.answer(connection.recv(1000).decode().strip()).encode())
 
