@@ -207,13 +207,19 @@ WHOLE = ("memory", "memory_swap", "memory_target", "readers", "writers", "mounts
 
 def read_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Read the variables beside the users; templates give numbers as text on some versions of Ansible."""
-    settings = dict(given)
+    if not isinstance(given, Mapping):
+        raise ValueError(f"the settings of the plan must be a mapping of sftp_s3 variables, not {given!r}")
+    settings = {"on_truncated": "record", "driver_signers": [], "architecture": "", **given}
+    signers = settings["driver_signers"] or []
+    if not isinstance(signers, list) or not all(isinstance(one, Mapping) and {"since", "fingerprint"} <= set(one) for one in signers):
+        raise ValueError(f"sftp_s3_driver_signers {settings['driver_signers']!r}: each has since (a version) and fingerprint.")
     least = {"memory": 1, "memory_swap": 1, "readers": 0, "probe_interval": 1, "probe_timeout": 1, "backoff_max": 1}
     for name in WHOLE:
         settings[name] = integer(given.get(name), f"sftp_s3_{name}", least.get(name, 0))
     settings["swappiness"] = integer(given.get("swappiness"), "sftp_s3_mem_swappiness", -1)
     settings["path_style"] = truth(given.get("path_style"), "sftp_s3_path_style")
-    for name in ("endpoint", "region", "ca_certificate", "access_key", "secret_key", "driver_version", "driver_url", "quarantine_prefix"):
+    for name in ("endpoint", "region", "ca_certificate", "access_key", "secret_key", "driver_version", "driver_url", "quarantine_prefix",
+                 "architecture"):
         settings[name] = str(given.get(name) or "").strip()
     settings["driver_options"] = [str(word) for word in sequence(given.get("driver_options"), "sftp_s3_driver_options")]
     return settings

@@ -179,3 +179,15 @@ def test_the_summary_tells_a_new_hash_and_not_which():
 def test_words_stand_where_their_field_does():
     template = ["a", {"if": "x", "words": ["{x}"]}, {"unless": "x", "words": ["none"]}]
     assert (words(template, {"x": "b"}), words(template, {"x": ""})) == (["a", "b"], ["a", "none"])
+
+
+@pytest.mark.parametrize("signers", [True, "A", [None], [{"since": "1.0"}], [{"fingerprint": "A"}]])
+def test_signers_without_version_or_fingerprint_are_refused(signers):
+    with pytest.raises(ValueError, match="sftp_s3_driver_signers"):
+        plan(WRITER, driver_signers=signers)
+
+
+@pytest.mark.parametrize("settings", [None, "", []])
+def test_settings_that_are_no_mapping_are_refused(settings):
+    with pytest.raises(ValueError, match="must be a mapping"):
+        sftp_plan([WRITER], "mount-s3", DRIVERS, settings)
