@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,15 +34,19 @@ class Fleet:
         self.inventory: dict[str, Any] = json.loads(listed.stdout)
         self.variables: dict[str, dict[str, Any]] = self.inventory["_meta"]["hostvars"]
         self._hosts: dict[str, Host] = {}
+        self._connections = tempfile.TemporaryDirectory()
 
     def __getitem__(self, name: str) -> Host:
         if name not in self._hosts:
             variables = self.variables[name]
-            port = self.machine(name).port if variables.get("fleet_kind") == "machine" else 22
+            emulated = variables.get("fleet_kind") == "machine"
+            port = self.machine(name).port if emulated else 22
+            # A login takes an emulated one seconds: one for all commands. (Without a path there is no connection that is kept.)
+            kept = {"controlpath": f"{self._connections.name}/{name}", "controlpersist": 900} if emulated else {"controlpersist": 0}
             self._hosts[name] = testinfra.get_host(
                 f"ssh://root@{variables['ansible_host']}:{port}", ssh_identity_file=variables["ansible_ssh_private_key_file"],
                 ssh_extra_args="-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
-                controlpersist=120, timeout=120,
+                timeout=120, **kept,
             )
         return self._hosts[name]
 
@@ -80,9 +85,9 @@ def ansible() -> Callable[..., SimpleNamespace]:
 
 @pytest.fixture(scope="session")
 def apply(ansible: Callable[..., SimpleNamespace]) -> Callable[..., SimpleNamespace]:
-    """Runs a role over the hosts as the scenario's converge does, with further words for ansible-playbook."""
-    def call(role: str, *words: str) -> SimpleNamespace:
-        return ansible("ansible-playbook", str(SCENARIO.parent / "resources" / "converge.yml"), *words, MOLECULE_SCENARIO_NAME=role)
+    """Runs a role over the hosts as the scenario's converge does, with further words and environment for ansible-playbook."""
+    def call(role: str, *words: str, **more: str) -> SimpleNamespace:
+        return ansible("ansible-playbook", str(SCENARIO.parent / "resources" / "converge.yml"), *words, MOLECULE_SCENARIO_NAME=role, **more)
 
     return call
 

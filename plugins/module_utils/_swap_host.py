@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import stat
@@ -14,6 +13,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ansible_collections.sabakan.vps.plugins.module_utils import _swap
+from ansible_collections.sabakan.vps.plugins.module_utils._files import replace_file, sync_directory
 from ansible_collections.sabakan.vps.plugins.module_utils._swap_text import (
     MIB,
     Swap,
@@ -38,37 +38,6 @@ def read(path: str) -> str:
             return stream.read()
     except FileNotFoundError:
         return ""
-
-
-def sync_directory(path: str) -> None:
-    descriptor = os.open(os.path.dirname(path) or "/", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def replace_file(path: str, text: str) -> None:
-    """In one go, with the mode and the owner that it has; through a link, if it is one."""
-    path = os.path.realpath(path)
-    found = os.stat(path) if os.path.exists(path) else None
-    new = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.sabakan-new")  # one name: a broken run leaves one at most
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new)
-    try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            if found:
-                os.fchown(stream.fileno(), found.st_uid, found.st_gid)
-            os.fchmod(stream.fileno(), stat.S_IMODE(found.st_mode) if found else 0o644)
-            os.fsync(stream.fileno())
-        os.replace(new, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
-        raise
-    sync_directory(path)
 
 
 def beginning(path: str) -> tuple[bool, bool]:

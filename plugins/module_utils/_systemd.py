@@ -14,7 +14,7 @@ import stat
 import time
 from typing import Any
 
-from ansible_collections.sabakan.vps.plugins.module_utils import _service, _sockets
+from ansible_collections.sabakan.vps.plugins.module_utils import _files, _service, _sockets
 
 RECORDS = "/run/sabakan/service_in_force"
 PROPERTIES = (
@@ -166,10 +166,7 @@ class Systemd:
                 os.rmdir(os.path.dirname(path))
             return
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        with open(path + ".new", "w", encoding="utf-8") as stream:
-            stream.write(content)
-        os.chmod(path + ".new", 0o644)
-        os.replace(path + ".new", path)
+        _files.replace_file(path, content, 0o644)
 
     def listening(self, name: str, shown: dict[str, str]) -> set[str]:
         """TCP addresses and UNIX socket paths that the unit's processes hold open for listening."""
@@ -239,6 +236,4 @@ class Systemd:
         if before == content:
             return
         os.makedirs(RECORDS, mode=stat.S_IRWXU, exist_ok=True)
-        with open(path + ".new", "w", encoding="utf-8") as stream:
-            json.dump(content, stream)
-        os.replace(path + ".new", path)
+        _files.replace_file(path, json.dumps(content), 0o600)

@@ -52,7 +52,7 @@ import glob
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sabakan.vps.plugins.module_utils import _processes, _tcp_settings
+from ansible_collections.sabakan.vps.plugins.module_utils import _files, _processes, _tcp_settings
 
 KERNEL = "/proc/sys/net/ipv4/"
 
@@ -63,16 +63,6 @@ def read(path):
             return stream.read()
     except OSError:
         return ""
-
-
-def write(path, text):
-    """The file keeps its mode and owner."""
-    new = path + ".sabakan-new"
-    mode = os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0o644
-    with open(new, "w", encoding="utf-8", errors="surrogateescape") as stream:
-        stream.write(text)
-    os.chmod(new, mode)
-    os.replace(new, path)
 
 
 def main():
@@ -105,7 +95,7 @@ def main():
     if not module.check_mode:
         for changed, (_before, after) in changes.items():
             if after or changed != path:
-                write(changed, after)
+                _files.replace_file(changed, after)
             else:
                 os.unlink(changed)
         for key, value in differing.items():

@@ -63,10 +63,10 @@ removed:
 import os
 import shutil
 import stat
-import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sabakan.vps.plugins.module_utils._files import replace_file
 
 
 def complaint(names: list[str]) -> str:
@@ -114,17 +114,7 @@ def write(path: Path, text: str, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     if path.is_dir() and not path.is_symlink():
         remove(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace_file(str(path), text, mode)
 
 
 def main() -> None:

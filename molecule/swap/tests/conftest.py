@@ -1,58 +1,48 @@
-"""Runs modules and the role on the scenario's machines, as an administrator would."""
+"""Runs the module and the role on the scenario's machines, as an administrator would."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 HOSTS = ("swap-13", "swap-12")
-STEPS = Path(__file__).with_name("steps.yml")
-Results = dict[str, Any]
+STEPS = str(Path(__file__).with_name("steps.yml"))
+AS_JSON = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true"}
+Step = dict[str, Any]
 
 
-class Ansible:
-    def __init__(self, inventory: str) -> None:
-        self.inventories = ["-i", inventory, "-i", os.environ["SABAKAN_FLEET"]]
-        self.environment = {
-            **os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
-        }
-
-    def start(self, *words: str | Path) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            ["ansible-playbook", *words, *self.inventories], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-
-    def start_steps(self, *steps: dict[str, Any]) -> subprocess.Popen[str]:
-        return self.start(STEPS, "-e", json.dumps({"steps": steps}))
-
-    @staticmethod
-    def told(process: subprocess.Popen[str]) -> dict[str, Any]:
-        out, error = process.communicate(timeout=1800)
-        assert "{" in out, error
-        return json.loads(out[out.index("{"):])
-
-    def swapfile(self, *steps: dict[str, Any]) -> list[Results]:
-        """For each call of the module what it said, by host."""
-        told = self.told(self.start_steps(*steps))["plays"][-1]["tasks"][-1]["hosts"]
-        return [{name: told[name]["results"][number] for name in HOSTS} for number in range(len(steps))]
-
-    def role(self, *words: str, **variables: Any) -> Results:
-        """(changed, failed) by host."""
-        converge = os.path.join(os.environ["MOLECULE_PROJECT_DIRECTORY"], "molecule", "resources", "converge.yml")
-        told = self.told(self.start(converge, *words, "-e", json.dumps(variables)))["stats"]
-        return {name: (one["changed"], one["failures"] + one["unreachable"]) for name, one in told.items()}
+def told(done: SimpleNamespace) -> dict[str, Any]:
+    assert "{" in done.output, done.text
+    found: dict[str, Any] = json.loads(done.output[done.output.index("{"):])
+    return found
 
 
 @pytest.fixture(scope="session")
-def ansible(fleet) -> Ansible:
-    return Ansible(os.path.join(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory"))
+def swapfile(ansible) -> Callable[[dict[str, list[Step]]], dict[str, list[Any]]]:
+    """What the module has said, by host: for each of the calls that the host has, in one run of both."""
+    def call(steps: dict[str, list[Step]]) -> dict[str, list[Any]]:
+        done = ansible("ansible-playbook", STEPS, f"--limit={','.join(steps)}", "--extra-vars", json.dumps({"steps": steps}), **AS_JSON)
+        hosts = told(done)["plays"][-1]["tasks"][-1]["hosts"]
+        return {name: hosts[name]["results"] for name in steps}
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def role(apply) -> Callable[..., dict[str, tuple[int, int]]]:
+    """(changed, failed) by host; a variable that is a dict has a value for each."""
+    def call(*words: str, **variables: Any) -> dict[str, tuple[int, int]]:
+        each = {name: f"{{{{ {value!r}[inventory_hostname] }}}}" if isinstance(value, dict) else value for name, value in variables.items()}
+        stats = told(apply("swap", *words, "--extra-vars", json.dumps(each), **AS_JSON))["stats"]
+        return {name: (one["changed"], one["failures"] + one["unreachable"]) for name, one in stats.items()}
+
+    return call
 
 
 class Swaps:
@@ -75,7 +65,7 @@ class Swaps:
     @property
     def fstab(self) -> list[str]:
         """The lines that are not the machine's own, which stands first."""
-        root, *others = self.host.file("/etc/fstab").content_string.splitlines()
+        root, *others = self.host.check_output("cat /etc/fstab").splitlines()
         assert root == "/dev/vda / ext4 errors=remount-ro 0 1"
         return others
 
@@ -83,6 +73,10 @@ class Swaps:
     def left(self) -> list[str]:
         """Swap files that are there, and what only an unfinished run has."""
         return self.host.run("ls -d /swapfile* /srv/swap* /mnt/*/swap* /run/swap* 2>/dev/null").stdout.split()
+
+    @property
+    def sysctls(self) -> list[str]:
+        return self.host.check_output("cat /proc/sys/vm/swappiness /proc/sys/vm/page-cluster").split()
 
 
 def together(do: Callable[[Swaps], Any], both: list[Swaps]) -> list[Any]:

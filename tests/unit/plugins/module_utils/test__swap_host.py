@@ -10,7 +10,7 @@ import resource
 import pytest
 from ansible_collections.sabakan.vps.plugins.module_utils import _swap_host
 from ansible_collections.sabakan.vps.plugins.module_utils._swap import ABSENT, Host, Wanted
-from ansible_collections.sabakan.vps.plugins.module_utils._swap_host import PAGE, SwapHost, look, replace_file
+from ansible_collections.sabakan.vps.plugins.module_utils._swap_host import PAGE, SwapHost, look
 from ansible_collections.sabakan.vps.plugins.module_utils._swap_text import MIB, Swap
 
 SIGNED = bytes(PAGE - 10) + b"SWAPSPACE2"
@@ -44,31 +44,6 @@ class Module:
 def host(tmp_path, monkeypatch):
     monkeypatch.setattr(_swap_host, "FSTAB", str(tmp_path / "fstab"))
     return SwapHost(Module(), str(tmp_path / "swap"))
-
-
-def test_fstab_is_replaced_in_one_go_with_its_mode_and_through_its_link(tmp_path):
-    real, link = tmp_path / "real", tmp_path / "fstab"
-    real.write_bytes(b"old\r\n")
-    real.chmod(0o640)
-    link.symlink_to(real)
-    (tmp_path / ".real.sabakan-new").write_text("of a run that was killed")
-    replace_file(str(link), "caf\udce9\r\n")
-    assert link.is_symlink() and real.read_bytes() == b"caf\xe9\r\n"
-    assert real.stat().st_mode & 0o777 == 0o640
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fstab", "real"]
-
-
-def test_a_failed_replacement_leaves_the_file_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "fstab"
-    path.write_text("old")
-
-    def fail(*_names):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="Read-only"):
-        replace_file(str(path), "new")
-    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("fstab", "old")]
 
 
 def test_fstab_is_read_byte_for_byte(host, tmp_path):
