@@ -8,6 +8,7 @@ Nothing here touches the system.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.sabakan.vps.plugins.module_utils._service import Limit, ceiling, pair, parse_wanted
@@ -26,6 +27,8 @@ def plan(services: list[dict[str, Any]], default: str, host: str) -> dict[str, A
     services: as descriptor_limits_services. host: the lines of fs.nr_open, of systemd's `Max open files` and CapEff, and
     the mark of role supervisor where that has written supervisor.service's configuration.
     """
+    if shape := wrong_shape(services):
+        return {"units": [], "programs": [], "containers": [], "defined": [], "needs": {}, "default": {}, "refused": shape}
     most, why = ceiling(host.splitlines()[0] if host else "", host, host)
     refused: list[str] = []
     asked: list[tuple[dict[str, Any], Limit]] = []
@@ -45,13 +48,33 @@ def plan(services: list[dict[str, Any]], default: str, host: str) -> dict[str, A
         "programs": [service["name"] for service, dummy in asked if manager_of(service) == "supervisor"],
         "containers": [service["name"] for service, dummy in containers],
         "defined": [
-            {**service["definition"], "name": service["name"], "state": "started", "ulimits": [f"nofile:{':'.join(map(str, pair(limit)))}"]}
+            {**service["definition"], "name": service["name"], "state": "started", "ulimits": ulimits(service["definition"], limit)}
             for service, limit in containers if service.get("definition")
         ],
         "needs": {service["name"]: text_of(limit) for service, limit in asked},
         "default": {"Name": "nofile", "Soft": pair(given)[0], "Hard": pair(given)[1]} if given is not None else {},
         "refused": refused,
     }
+
+
+def wrong_shape(services: object) -> list[str]:
+    """What is not a list of services at all."""
+    if not isinstance(services, list):
+        return [f"descriptor_limits_services must be a list of services, not {services!r}"]
+    found = []
+    for number, service in enumerate(services, 1):
+        name = service.get("name") if isinstance(service, Mapping) else None
+        if not isinstance(name, str) or not name:
+            found.append(f"service {number} of descriptor_limits_services must be a mapping with a name, not {service!r}")
+        elif not isinstance(definition := service.get("definition") or {}, Mapping) or not isinstance(definition.get("ulimits") or [], list):
+            found.append(f"{name}: definition must be a mapping, the options of community.docker.docker_container, not {definition!r}")
+    return found
+
+
+def ulimits(definition: Mapping[str, Any], limit: Limit) -> list[str]:
+    """A container's own limits of other resources, and the one of descriptors that is asked."""
+    others = [one for one in definition.get("ulimits") or [] if not str(one).startswith("nofile:")]
+    return [*others, f"nofile:{':'.join(map(str, pair(limit)))}"]
 
 
 def manager_of(service: dict[str, Any]) -> str:

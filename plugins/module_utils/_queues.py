@@ -27,12 +27,12 @@ from ansible_collections.sabakan.vps.plugins.module_utils._plan import (
     text,
 )
 
-# Since which version, which queues: config/sidekiq.yml of Mastodon v4.2 to v4.6.
+# Since which version, which queues: config/sidekiq.yml of Mastodon v4.2 to v4.7.
 QUEUES: dict[tuple[int, int], tuple[str, ...]] = {
     (4, 2): ("default", "push", "ingress", "mailers", "pull", "scheduler"),
     (4, 4): ("default", "push", "ingress", "mailers", "pull", "scheduler", "fasp"),
 }
-NEWEST = (4, 6)
+NEWEST = (4, 7)
 MASTODON = frozenset({"mastodon", "puma", "streaming", "sidekiq"})
 
 

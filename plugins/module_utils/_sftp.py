@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.sabakan.vps.plugins.module_utils._mount_memory import Load, MemoryPlan, memory_plan
-from ansible_collections.sabakan.vps.plugins.module_utils._plan import integer
+from ansible_collections.sabakan.vps.plugins.module_utils._plan import integer, sequence
 from ansible_collections.sabakan.vps.plugins.module_utils._sftp_users import User, prefix, read_users, truth
 from ansible_collections.sabakan.vps.plugins.module_utils._signed_package import package_of
 
@@ -82,7 +82,7 @@ def fields_of(mount: Mount, settings: Mapping[str, Any], plan: MemoryPlan) -> di
         "endpoint": endpoint, "region": settings["region"], "path_style": Truth(settings["path_style"]),
         "provider": "Other" if endpoint else "AWS",
         "ca_file": f"{CONFIGURATION}/ca.crt" if settings["ca_certificate"] else "",
-        "access_key": mount.access_key, "secret_key": mount.secret_key,
+        "access_key": mount.access_key, "secret_key": mount.secret_key, "own_keys": "true" if mount.access_key else "",
         "memory_target": plan.target, "read_part": plan.read_part, "write_part": plan.write_part,
         "read_part_bytes": plan.read_part * MIB, "write_part_bytes": plan.write_part * MIB,
     }
@@ -126,7 +126,7 @@ def _mount(driver: Mapping[str, Any], mount: Mount, settings: Mapping[str, Any],
     return {
         "name": mount.name,
         "path": fields["path"],
-        "command": words(driver["command"], fields),
+        "command": words(driver["command"], fields) + settings["driver_options"],
         "environment": {name: value for name, value in environment.items() if value},
         "environment_file": f"{CONFIGURATION}/secrets/{mount.name}.env" if secrets else "",
         # Another key or authority must change this file, by which the keeper knows what to mount anew.
@@ -207,15 +207,33 @@ WHOLE = ("memory", "memory_swap", "memory_target", "readers", "writers", "mounts
 
 def read_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Read the variables beside the users; templates give numbers as text on some versions of Ansible."""
-    settings = dict(given)
+    if not isinstance(given, Mapping):
+        raise ValueError(f"the settings of the plan must be a mapping of sftp_s3 variables, not {given!r}")
+    settings = {"on_truncated": "record", "driver_signers": [], "architecture": "", **given}
+    signers = settings["driver_signers"] or []
+    if not isinstance(signers, list) or not all(isinstance(one, Mapping) and {"since", "fingerprint"} <= set(one) for one in signers):
+        raise ValueError(f"sftp_s3_driver_signers {settings['driver_signers']!r}: each has since (a version) and fingerprint.")
     least = {"memory": 1, "memory_swap": 1, "readers": 0, "probe_interval": 1, "probe_timeout": 1, "backoff_max": 1}
     for name in WHOLE:
         settings[name] = integer(given.get(name), f"sftp_s3_{name}", least.get(name, 0))
     settings["swappiness"] = integer(given.get("swappiness"), "sftp_s3_mem_swappiness", -1)
     settings["path_style"] = truth(given.get("path_style"), "sftp_s3_path_style")
-    for name in ("endpoint", "region", "ca_certificate", "access_key", "secret_key", "driver_version", "driver_url", "quarantine_prefix"):
+    for name in ("endpoint", "region", "ca_certificate", "access_key", "secret_key", "driver_version", "driver_url", "quarantine_prefix",
+                 "architecture"):
         settings[name] = str(given.get(name) or "").strip()
+    settings["driver_options"] = [str(word) for word in sequence(given.get("driver_options"), "sftp_s3_driver_options")]
     return settings
+
+
+def wrong_options(driver: Mapping[str, Any], options: Sequence[str]) -> list[str]:
+    """What is wrong with the words that are added to a driver's command: nothing may be said twice, or be none."""
+    nested = [item["words"] if isinstance(item, Mapping) else [item] for item in driver["command"]]
+    own = {str(word) for item in nested for word in item if str(word).startswith("--")}
+    twice = [word for word in options if word.split("=")[0] in own]
+    errors = [f"sftp_s3_driver_options: {word} is set by the role itself." for word in twice]
+    if any(not word or set("\n\0") & set(word) for word in options):
+        errors.append("sftp_s3_driver_options: one of the words is empty or of more than one line.")
+    return errors
 
 
 @dataclass
@@ -269,7 +287,7 @@ def sftp_plan(
         return made
     settings = read_settings(settings)
     found, made.errors = read_users(users, driver, settings)
-    made.errors += wrong_settings(settings)
+    made.errors += wrong_settings(settings) + wrong_options(driver, settings["driver_options"])
     made.package, errors = package_of(
         driver, settings["driver_version"], settings["architecture"], settings["driver_url"], settings["driver_signers"])
     made.errors += errors

@@ -24,7 +24,7 @@ options:
     type: dict
     default: {}
   bundle_config: {description: "Bundler's settings, a part of what a finished build is known by.", type: dict, default: {}}
-  path: {description: Search path for the Ruby in use., type: str, default: /usr/local/bin:/usr/bin:/bin}
+  path: {description: Search path for the Ruby and the Node in use., type: str, default: /usr/local/bin:/usr/bin:/bin}
   keep: {description: Releases to keep., type: int, default: 3}
 extends_documentation_fragment:
   - sabakan.vps.attributes
@@ -50,6 +50,11 @@ complete: {description: It is built to the end., type: bool, returned: success}
 current: {description: The release that C(current) names., type: str, returned: success}
 version: {description: The version that its files tell., type: str, returned: success}
 problems: {description: How its files are not what was declared., type: list, elements: str, returned: success}
+unsuited:
+  description: Why this host's Ruby and Node are not what its C(Gemfile) and C(package.json) ask for.
+  type: list
+  elements: str
+  returned: success
 removable: {description: Paths of releases to remove., type: list, elements: str, returned: success}
 """
 
@@ -59,7 +64,7 @@ import pwd
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sabakan.vps.plugins.module_utils import _release
+from ansible_collections.sabakan.vps.plugins.module_utils import _release, _runtimes
 
 MARKER = ".sabakan-complete"
 
@@ -107,6 +112,15 @@ class Git:
         return _release.commit_of(listing, ref), error
 
 
+def found_by(module, program, words, directory):
+    """What a program of the search path says in a directory; rbenv chooses by the release's own .ruby-version."""
+    places = [os.path.join(entry, program) for entry in module.params["path"].split(":")]
+    command = next((place for place in places if os.access(place, os.X_OK)), None)
+    environ = {"HOME": module.params["home"], "PATH": module.params["path"]}
+    code, text = module.run_command([command, *words], environ_update=environ, cwd=directory)[:2] if command else (1, "")
+    return "" if code else text.strip()
+
+
 def in_use(home):
     """Releases that a process runs in, or that `current` names."""
     used = {os.path.basename(os.path.realpath(os.path.join(home, "current")))}
@@ -144,26 +158,29 @@ def main():
                 f"mastodon_ref {asked['ref']!r} is neither a tag, a branch nor a whole commit identifier (40 digits) of"
                 f" {asked['repository']}; nothing was changed. {error.strip()}"
             ))
-    runtime = ""
-    ruby = next((p for p in (os.path.join(d, "ruby") for d in asked["path"].split(":")) if os.access(p, os.X_OK)), None)
-    if ruby:
-        script = "print RUBY_ENGINE, RUBY_VERSION, RUBY_PLATFORM, RbConfig::CONFIG['ruby_version']"
-        runtime = module.run_command([ruby, "-e", script], environ_update={"HOME": home, "PATH": asked["path"]})[1]
-    digest = _release.digest_of(commit, asked["bundle_config"], runtime)
     releases, root = {}, os.path.join(home, "releases")
     for name in os.listdir(root) if os.path.isdir(root) else []:
         marker = os.path.join(root, name, MARKER)
         releases[name] = os.stat(marker).st_mtime if os.path.exists(marker) else 0.0
     target = os.path.join(root, commit) if commit else ""
+    place = target if target and os.path.isdir(target) else None
+    script = "print RUBY_ENGINE, RUBY_VERSION, RUBY_PLATFORM, RbConfig::CONFIG['ruby_version']"
+    runtime = found_by(module, "ruby", ["-e", script], place)
+    digest = _release.digest_of(commit, asked["bundle_config"], runtime)
     version = _release.version_of(read(os.path.join(target, "lib/mastodon/version.rb"))) if target else ""
     present = commit in releases and bool(version)
     queues = _release.queues_in(read(os.path.join(target, "config/sidekiq.yml"))) if present else []
+    unsuited = _runtimes.unsuited(
+        found_by(module, "ruby", ["-e", "print RUBY_VERSION"], place), found_by(module, "node", ["--version"], place),
+        read(os.path.join(target, "Gemfile")), [read(os.path.join(target, name, "package.json")) for name in ("", "streaming")],
+    ) if present else []
     removable = _release.removable(releases, asked["keep"], commit, in_use(home)) if commit else []
     module.exit_json(
         commit=commit, digest=digest, present=present, version=version,
         complete=bool(commit and runtime) and read(os.path.join(target, MARKER)).strip() == digest,
         current=os.path.basename(os.readlink(os.path.join(home, "current"))) if os.path.islink(os.path.join(home, "current")) else "",
         problems=_release.problems_of(version, queues, asked["version"]) if present else [],
+        unsuited=unsuited,
         removable=[os.path.join(root, name) for name in removable],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import http.client
 import json
 import os
@@ -34,6 +35,14 @@ FINGERPRINT = """
     -o -printf '%p %m %u %g %s %T@ %l\\n'
   systemctl show -p Id,InvocationID,MainPID 'mastodon*' 'postgresql*' 'pgbouncer*' 'redis*' 'haproxy*' 'nginx*' 'swift*' 'object*'
 } | sort
+"""
+
+BALANCER = """
+import socket
+client = socket.socket(socket.AF_UNIX)
+client.connect("/run/haproxy/admin.sock")
+client.sendall(b"show stat\\n")
+print(b"".join(iter(lambda: client.recv(65536), b"")).decode())
 """
 
 
@@ -105,6 +114,11 @@ class Stack:
 
     def query(self, host: str, statement: str) -> str:
         return self.run(host, "exec psql -XAtq -h /var/run/postgresql -U postgres -d mastodon_production -v ON_ERROR_STOP=1", stdin=statement).strip()
+
+    def balancer(self) -> dict[tuple[str, str], dict[str, str]]:
+        """HAProxy's figures of each (backend, server)."""
+        rows = csv.DictReader(self.run("front-01", BALANCER, program="python3").strip().removeprefix("# ").splitlines())
+        return {(row["pxname"], row["svname"]): row for row in rows}
 
     def fingerprint(self) -> set[str]:
         """A line for each file and service of all hosts that changes with it."""

@@ -4,22 +4,10 @@
 import pytest
 from stack import HOSTS, await_that
 
-STATE = """
-import socket
-client = socket.socket(socket.AF_UNIX)
-client.connect("/run/haproxy/admin.sock")
-client.sendall(b"show stat\\n")
-rows = [line.split(",") for line in b"".join(iter(lambda: client.recv(65536), b"")).decode().splitlines() if "," in line]
-for row in rows[1:]:
-    if row[1].startswith("{server}"):
-        print(row[0], row[1], row[17])
-"""
-
 
 def states(stack, server):
     """Of a server in each backend, as HAProxy sees it."""
-    lines = stack.run("front-01", STATE.replace("{server}", server), program="python3").splitlines()
-    return {tuple(line.split()[:2]): line.split()[2] for line in lines}
+    return {name: row["status"] for name, row in stack.balancer().items() if name[1].startswith(server)}
 
 
 def test_no_request_fails_once_the_check_has_seen_that_app_01_is_gone(stack):

@@ -60,8 +60,13 @@ def test_a_run_that_is_killed_while_it_builds_leaves_the_old_release_serving(sta
     stack.assert_service()
 
 
+def failed_connections(stack):
+    """Of HAProxy to each puma: failed, tried again, given to another."""
+    return {name: (row["econ"], row["wretr"], row["wredis"]) for name, row in stack.balancer().items() if name[0] == "puma"}
+
+
 def test_the_next_run_brings_the_new_release_and_no_request_fails(stack, before, upgrade):
-    poster = Poster(stack)
+    poster, connections = Poster(stack), failed_connections(stack)
     poster.start()
     found = stack.playbook(*upgrade["words"], overlay=upgrade["overlay"])
     poster.over.set()
@@ -69,6 +74,8 @@ def test_the_next_run_brings_the_new_release_and_no_request_fails(stack, before,
     assert found.returncode == 0, found.stdout[-4000:]
     assert poster.posted > 20
     assert poster.failed == []
+    # Each was out of the rotation before it stopped, so none was even tried in vain.
+    assert failed_connections(stack) == connections
 
 
 def test_both_phases_of_the_migrations_have_run(stack):

@@ -22,7 +22,7 @@ def test_each_manager_is_given_its_own():
         [
             service("a.service", 8192), service("b.service", "1024:4096"), {"name": "c.service"},
             service("p", "4096:8192", "supervisor"), service("q", "1024:16384", "supervisor"), service("r", 100, "supervisor", unit="x.service"),
-            service("bot", 2048, "docker"), service("relay", "64:128", "docker", definition={"image": "i"}),
+            service("bot", 2048, "docker"), service("relay", "64:128", "docker", definition={"image": "i", "ulimits": ["nproc:9", "nofile:1:1"]}),
         ],
         "512:2048", BOUND,
     )
@@ -34,7 +34,7 @@ def test_each_manager_is_given_its_own():
     ]
     assert made["programs"] == ["p", "q", "r"]
     assert made["containers"] == ["bot", "relay"]
-    assert made["defined"] == [{"image": "i", "name": "relay", "state": "started", "ulimits": ["nofile:64:128"]}]
+    assert made["defined"] == [{"image": "i", "name": "relay", "state": "started", "ulimits": ["nproc:9", "nofile:64:128"]}]
     assert made["default"] == {"Name": "nofile", "Soft": 512, "Hard": 2048}
     assert made["needs"] == {"a.service": 8192, "b.service": "1024:4096", "p": "4096:8192", "q": "1024:16384", "r": 100, "bot": 2048, "relay": "64:128"}
 
@@ -52,6 +52,17 @@ def test_each_manager_is_given_its_own():
 def test_what_cannot_be_had_is_refused_with_the_reason_for_every_manager(nofile, host, says, manager):
     refused = plan([service("x", nofile, manager)], "", host)["refused"]
     assert (len(refused) == 1 and refused[0].startswith("x: ") and says in refused[0]) if says else refused == []
+
+
+@pytest.mark.parametrize(("services", "says"), [
+    (None, "must be a list of services, not None"), ("nginx", "must be a list"), ([None], "service 1 "), ([{"nofile": 1}], "service 1 "),
+    ([service("a", 64), {"name": []}], "service 2 "), ([service("a", 64, "docker", definition=True)], "a: definition must be a mapping"),
+    ([service("a", 64, "docker", definition={"ulimits": "x"})], "a: definition must be a mapping"),
+])
+def test_what_is_no_list_of_services_is_refused_as_such(services, says):
+    made = plan(services, "", FREE)
+    assert len(made["refused"]) == 1 and says in made["refused"][0]
+    assert set(made) == set(plan([], "", FREE))
 
 
 def test_the_default_of_docker_is_held_against_the_same():

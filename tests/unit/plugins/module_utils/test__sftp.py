@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {
     "endpoint": "", "region": "us-east-1", "path_style": False, "ca_certificate": "", "access_key": "", "secret_key": "", "memory": 4096,
     "memory_swap": 4096, "memory_target": 0, "readers": 4, "writers": 4, "mounts": 1, "host_memory": 8000, "host_reserve": 192, "host_swap": 0,
     "swappiness": -1, "cgroup": 2, "probe_interval": 2, "probe_timeout": 5, "backoff_max": 30, "on_truncated": "record",
-    "quarantine_prefix": "quarantine/", "driver_version": "", "driver_url": "", "driver_signers": [], "architecture": "x86_64",
+    "quarantine_prefix": "quarantine/", "driver_version": "", "driver_url": "", "driver_signers": [], "driver_options": [], "architecture": "x86_64",
 }
 HASH = "$6$salt$abcdefghijkl"
 WRITER = {"name": "writer", "uid": 5001, "keys": [KEY], "bucket": "films", "prefix": "in/", "overwrite": True, "password_hash": HASH}
@@ -55,6 +55,17 @@ def test_amazons_own_store_and_a_whole_bucket_need_no_options():
     assert "--prefix" not in said and "--endpoint-url" not in said and "--force-path-style" not in said
     assert "--allow-delete" in said and "--allow-overwrite" in said and "--read-only" not in said
     assert plan(WRITER).config["mounts"][0]["environment_file"] == ""
+
+
+def test_further_options_come_last():
+    assert command(WRITER, driver_options=["--upload-checksums", "off"]).endswith(" --upload-checksums off")
+    assert command(WRITER, driver="s3fs", driver_options=["-o", "nocopyapi"]).endswith(" -o nocopyapi")
+
+
+def test_only_without_keys_is_an_instance_asked_for_them():
+    assert plan(WRITER).config["mounts"][0]["environment"] == {}
+    found = plan(WRITER, access_key="k", secret_key="s").config["mounts"][0]
+    assert found["environment"] == {"AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.mark.parametrize("driver", NAMES)
@@ -140,6 +151,9 @@ def test_quarantine_may_be_written_to_and_no_more():
         ({"memory": 512, "memory_swap": 512}, "cannot carry mount-s3"),
         ({"driver_version": "1.10.0"}, "older than 1.24.0"),
         ({"architecture": "armv7l"}, "armv7l"),
+        ({"driver_options": ["--memory-target", "600"]}, "--memory-target is set by the role itself"),
+        ({"driver_options": ["--prefix=x/"]}, "--prefix=x/ is set by the role itself"),
+        ({"driver_options": [""]}, "one of the words is empty"),
     ],
 )
 def test_a_plan_that_cannot_be_kept_is_refused(settings, word):
@@ -165,3 +179,15 @@ def test_the_summary_tells_a_new_hash_and_not_which():
 def test_words_stand_where_their_field_does():
     template = ["a", {"if": "x", "words": ["{x}"]}, {"unless": "x", "words": ["none"]}]
     assert (words(template, {"x": "b"}), words(template, {"x": ""})) == (["a", "b"], ["a", "none"])
+
+
+@pytest.mark.parametrize("signers", [True, "A", [None], [{"since": "1.0"}], [{"fingerprint": "A"}]])
+def test_signers_without_version_or_fingerprint_are_refused(signers):
+    with pytest.raises(ValueError, match="sftp_s3_driver_signers"):
+        plan(WRITER, driver_signers=signers)
+
+
+@pytest.mark.parametrize("settings", [None, "", []])
+def test_settings_that_are_no_mapping_are_refused(settings):
+    with pytest.raises(ValueError, match="must be a mapping"):
+        sftp_plan([WRITER], "mount-s3", DRIVERS, settings)
