@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from scene import NAMES
 
-NAMES = ["stamp", "clock", "wanted"]
-BOOT = 900  # seconds at most; about 30 on a quiet machine
 RESTARTS = "reboot: Restarting system"  # the kernel's last word
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from scene import BOOT, NAMES
 
-NAMES = ["stamp", "clock", "wanted"]
-BOOT = 900  # seconds at most; about 30 on a quiet machine
 LEAST = 3
 CAUSES = {"stamp": {"persistent", "stamp_not_kept"}, "clock": {"no_time_sync"}, "wanted": {"wanted_at_boot", "enabled_oneshot"}}
 
