@@ -28,6 +28,7 @@ PORTS = range(20000, 30000)  # below those that the kernel gives to whoever conn
 # 16-byte exchanges panic Linux 6.12 under QEMU 7.2 (wrong flags); five-level page tables only make the emulation slower.
 PROCESSOR = "max,-cx16,-la57"
 BOOTED = "Linux version "
+RELEASE = 30  # seconds that an emulator may take to end when it is no longer to be seen
 
 
 class MachineError(Exception):
@@ -154,11 +155,17 @@ class Machine:
         command = self._command(
             settings, settings.clock if clock is None else clock, settings.on_reboot if on_reboot is None else on_reboot
         )
-        done = subprocess.run(
-            command, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise MachineError(f"{self.directory}: QEMU exits with {done.returncode}: {done.stderr.strip()}")
+        deadline = time.monotonic() + RELEASE
+        while True:
+            done = subprocess.run(
+                command, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            )
+            if not done.returncode:
+                return
+            # The kernel takes an ending process's words from /proc before it closes its files: locks and port are held so long.
+            if not any(held in done.stderr for held in (" lock", "forwarding rule")) or time.monotonic() > deadline:
+                raise MachineError(f"{self.directory}: QEMU exits with {done.returncode}: {done.stderr.strip()}")
+            time.sleep(0.2)
 
     def kill(self) -> None:
         """A power cut."""

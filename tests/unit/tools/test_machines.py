@@ -76,6 +76,43 @@ def test_a_comma_that_would_break_the_arguments_is_refused(tmp_path):
         Machine(tmp_path / "a,b")
 
 
+HELD = ["cannot create PID file: Cannot lock pid file: Resource temporarily unavailable", 'Failed to get "write" lock',
+        "Could not set up host forwarding rule 'tcp:127.0.0.1:20001-:22'"]
+
+
+@pytest.fixture
+def emulator(machine, tmp_path, monkeypatch):
+    """One that says this, at its first starts or at all; and how often it was started."""
+    def install(said, times):
+        program, starts = tmp_path / "emulator", tmp_path / "starts"
+        program.write_text(f"#!/bin/sh\necho >> {starts}\n[ $(wc -l < {starts}) -gt {times} ] || {{ echo '{said}' >&2; exit 1; }}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(machines, "EMULATOR", str(program))
+        return lambda: len(starts.read_text().splitlines())
+    return install
+
+
+@pytest.mark.parametrize("said", HELD)
+def test_a_start_waits_for_what_the_last_emulator_still_holds(machine, emulator, said):
+    starts = emulator(said.replace("'", ""), 2)
+    machine.start()
+    assert starts() == 3
+
+
+def test_what_another_holds_for_good_is_an_error(machine, emulator, monkeypatch):
+    monkeypatch.setattr(machines, "RELEASE", 0)
+    emulator(HELD[0], 99)
+    with pytest.raises(MachineError, match="Cannot lock pid file"):
+        machine.start()
+
+
+def test_any_other_trouble_is_one_at_once(machine, emulator):
+    starts = emulator("no such image", 1)
+    with pytest.raises(MachineError, match="no such image"):
+        machine.start()
+    assert starts() == 1
+
+
 @pytest.mark.parametrize("settings", ['{"memroy": 1}', "nonsense", "[]"])
 def test_settings_that_are_none_are_refused_by_the_command(tmp_path, capsys, settings):
     assert machines.main(["create", str(tmp_path / "m"), settings]) == 1
