@@ -40,12 +40,20 @@ def rows(options: dict[str, Any], prefix: str = "") -> list[str]:
     return lines
 
 
-def readme(role: Path) -> str:
-    """The README of a role."""
-    spec = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]
-    lines = [f"# {role.name}", "", f"{prose(spec['short_description'])}.", "", *[f"- {prose(line)}" for line in spec.get("description", [])]]
+def section(spec: dict[str, Any]) -> list[str]:
+    """An entry point: what it does, and its variables."""
+    lines = [f"{prose(spec['short_description'])}.", "", *[f"- {prose(line)}" for line in spec.get("description", [])]]
     if spec.get("options"):
         lines += ["", "| variable | type | default | what it is |", "| --- | --- | --- | --- |", *rows(spec["options"])]
+    return lines
+
+
+def readme(role: Path) -> str:
+    """The README of a role."""
+    entries = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    lines = [f"# {role.name}", "", *section(entries.pop("main"))]
+    for name, spec in entries.items():
+        lines += ["", f"## Entry point `{name}`", "", *section(spec)]
     lines += [
         "", f"Tags: `{role.name}`" + "".join(
             f", `{role.name}_{path.stem}`" for step in ("preflight", "install", "configure", "run", "verify")

@@ -30,9 +30,13 @@ def commit_of(listing: str, ref: str) -> str:
     return ""
 
 
-def digest_of(commit: str, bundle_config: Mapping[str, str], runtime: str) -> str:
-    """What a finished build is known by: what it was built from, and for which Ruby and machine."""
-    inputs = {"commit": commit, "bundle": {key: str(value) for key, value in bundle_config.items()}, "runtime": runtime}
+def digest_of(commit: str, bundle_config: Mapping[str, str], runtime: str, node: str) -> str:
+    """What a finished build is known by: what it was built from, and for which Ruby and machine.
+
+    Of Node's version the major alone: compiled node packages suit all of one major, and no other.
+    """
+    inputs = {"commit": commit, "bundle": {key: str(value) for key, value in bundle_config.items()}, "runtime": runtime,
+              "node": node.lstrip("v").split(".")[0]}
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

@@ -164,15 +164,15 @@ def main():
         releases[name] = os.stat(marker).st_mtime if os.path.exists(marker) else 0.0
     target = os.path.join(root, commit) if commit else ""
     place = target if target and os.path.isdir(target) else None
-    script = "print RUBY_ENGINE, RUBY_VERSION, RUBY_PLATFORM, RbConfig::CONFIG['ruby_version']"
-    runtime = found_by(module, "ruby", ["-e", script], place)
-    digest = _release.digest_of(commit, asked["bundle_config"], runtime)
+    script = "puts RUBY_VERSION, [RUBY_ENGINE, RUBY_VERSION, RUBY_PLATFORM, RbConfig::CONFIG['ruby_version']].join"
+    ruby, _separator, runtime = found_by(module, "ruby", ["-e", script], place).partition("\n")
+    node = found_by(module, "node", ["--version"], place)
+    digest = _release.digest_of(commit, asked["bundle_config"], runtime, node)
     version = _release.version_of(read(os.path.join(target, "lib/mastodon/version.rb"))) if target else ""
     present = commit in releases and bool(version)
     queues = _release.queues_in(read(os.path.join(target, "config/sidekiq.yml"))) if present else []
     unsuited = _runtimes.unsuited(
-        found_by(module, "ruby", ["-e", "print RUBY_VERSION"], place), found_by(module, "node", ["--version"], place),
-        read(os.path.join(target, "Gemfile")), [read(os.path.join(target, name, "package.json")) for name in ("", "streaming")],
+        ruby, node, read(os.path.join(target, "Gemfile")), [read(os.path.join(target, name, "package.json")) for name in ("", "streaming")],
     ) if present else []
     removable = _release.removable(releases, asked["keep"], commit, in_use(home)) if commit else []
     module.exit_json(

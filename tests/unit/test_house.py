@@ -50,8 +50,9 @@ def defaults(role: str) -> dict[str, Any]:
 
 
 def options(role: str) -> dict[str, Any]:
+    """Those of every entry point."""
     specs = load(ROOT / "roles" / role / "meta" / "argument_specs.yml") or {}
-    return (specs.get("argument_specs", {}).get("main") or {}).get("options") or {}
+    return {name: option for entry in specs.get("argument_specs", {}).values() for name, option in (entry.get("options") or {}).items()}
 
 
 def is_computed(value: Any) -> bool:

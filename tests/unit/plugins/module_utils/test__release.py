@@ -24,11 +24,19 @@ def test_no_listing_breaks_the_reader(text):
     assert _release.commit_of(text, "v1") == "" or "\t" in text
 
 
+BUILT = (A, {"without": "test"}, "ruby3.3", "v20.19.2")
+
+
 @pytest.mark.parametrize("change", [
-    (B, {"without": "test"}, "ruby3.3"), (A, {"without": ""}, "ruby3.3"), (A, {"without": "test"}, "ruby3.1"),
+    (B, {"without": "test"}, "ruby3.3", "v20.19.2"), (A, {"without": ""}, "ruby3.3", "v20.19.2"),
+    (A, {"without": "test"}, "ruby3.1", "v20.19.2"), (A, {"without": "test"}, "ruby3.3", "v22.1.0"), (A, {"without": "test"}, "ruby3.3", ""),
 ])
 def test_a_build_is_another_when_any_of_its_inputs_is(change):
-    assert _release.digest_of(*change) != _release.digest_of(A, {"without": "test"}, "ruby3.3")
+    assert _release.digest_of(*change) != _release.digest_of(*BUILT)
+
+
+def test_a_build_is_the_same_under_another_node_of_the_same_major():
+    assert _release.digest_of(*BUILT[:3], "v20.20.0") == _release.digest_of(*BUILT)
 
 
 @pytest.mark.parametrize(("text", "expected"), [
