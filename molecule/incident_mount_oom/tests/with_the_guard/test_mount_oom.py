@@ -40,6 +40,23 @@ def test_a_mount_that_is_killed_is_back_within_ten_seconds_and_on_record(fleet):
         "the figures are out", lambda: (text := fleet[HOST].file("/var/lib/sabakan/sftp_s3/metrics.prom").content_string) and f'"}} {after["deaths"]}' in text and text, 15)
 
 
+def test_when_memory_ends_the_kernel_takes_the_mount_which_comes_back(fleet):
+    """Other processes of the container take all of it, each less than would make it the kernel's choice."""
+    (name, before), = status(fleet)["mounts"].items()
+    container = "docker inspect --format '{{.State.StartedAt}} {{.RestartCount}}' sabakan-sftp"
+    started = fleet[HOST].check_output(container)
+    hog = "docker exec -d sabakan-sftp python3 -c 'import time; held = bytearray(b\"x\") * (108 << 20); time.sleep(300)'"
+    fleet[HOST].check_output(" && ".join([hog] * 4))
+    try:
+        await_that("the mount was killed for memory", lambda: status(fleet)["mounts"][name]["oom_kills"] > before["oom_kills"], 60)
+    finally:
+        fleet[HOST].run("pkill -KILL -f '[h]eld = bytearray'")
+    await_that("partners are served again", lambda: "large" in sftp(fleet, PORT, "ls data").stdout, 60)
+    after = status(fleet)
+    assert after["mounts"][name]["last_death"]["oom"] and "limit 464 MiB" in after["mounts"][name]["last_death"]["reason"]
+    assert after["memory"]["oom_kills"] >= 1 and fleet[HOST].check_output(container) == started
+
+
 def test_a_session_that_was_open_goes_on(fleet):
     """It sees the new mount, without a new login."""
     (dummy, before), = status(fleet)["mounts"].items()

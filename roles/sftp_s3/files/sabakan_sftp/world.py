@@ -19,6 +19,7 @@ from sabakan_sftp.config import Config, Mount, Refused, environment
 from sabakan_sftp.jobs import Job
 from sabakan_sftp.mounts import Counters
 
+OOM_AGO = 5.0  # s; the report may have counted the kernel's kill before the process is gone, which freeing its memory delays
 OOM_SCORE = 500  # when memory ends, the kernel takes the mount, which comes back, and not sshd or the keeper
 BASE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 
@@ -32,6 +33,7 @@ class System:
         self.counters: dict[str, Counters] = {}
         self.oom_before = status.events()
         self.oom_kills = 0
+        self.oom_seen = -OOM_AGO
         self.killed: set[int] = set()
 
     def places(self, mount: Mount) -> list[tuple[str, bool]]:
@@ -122,12 +124,14 @@ class System:
         new = _oom.new_kills(self.oom_before, after)
         self.oom_before = after
         self.oom_kills += new
+        if new:
+            self.oom_seen = time.monotonic()
         return new
 
     def died(self, mount: Mount, reason: str, code: int | None) -> None:
         counters = self.counters.setdefault(mount.name, Counters())
-        new = self.count_oom()
-        if code == -signal.SIGKILL and new:
+        self.count_oom()
+        if code == -signal.SIGKILL and time.monotonic() - self.oom_seen < OOM_AGO:
             limit = status.memory()["limit"]
             reason = f"killed by the kernel for memory, limit {limit // 2**20 if limit else '?'} MiB: {reason}"
             counters.oom_kills += 1
