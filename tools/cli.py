@@ -13,16 +13,19 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="sabakan", description="The demo, the tests and the bench of the collection sabakan.vps, on this machine alone.",
     )
-    top.add_argument("--debian", choices=["12", "13"], default=os.environ.get("SABAKAN_DEBIAN", "13"),
-                     help="release of the test hosts (also SABAKAN_DEBIAN; default 13)")
+    # Before the command or after it.
+    release = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    for one in (top, release):
+        one.add_argument("--debian", choices=["12", "13"], help="release of the test hosts (also SABAKAN_DEBIAN; default 13)")
+    top.set_defaults(debian=os.environ.get("SABAKAN_DEBIAN", "13"))
     commands = top.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="nine hosts become a split Mastodon; post a toot and see it arrive")
+    demo = commands.add_parser("demo", parents=[release], help="nine hosts become a split Mastodon; post a toot and see it arrive")
     demo.add_argument("--down", action="store_true", help="stop the demo and remove its hosts")
-    test = commands.add_parser("test", help="run all tests, or the named parts")
+    test = commands.add_parser("test", parents=[release], help="run all tests, or the named parts")
     test.add_argument("parts", nargs="*", metavar="PART", help="lint, sanity, unit, molecule, or a scenario's name")
     test.add_argument("--list", action="store_true", help="name the parts and stop")
-    commands.add_parser("lint", help="the same as: test lint")
-    bench = commands.add_parser("bench", help="measure, print and write as JSON")
+    commands.add_parser("lint", parents=[release], help="the same as: test lint")
+    bench = commands.add_parser("bench", parents=[release], help="measure, print and write as JSON")
     bench.add_argument("what", nargs="?", choices=["stack", "sftp"], default="stack", help="the split Mastodon (default), or the SFTP server")
     bench.add_argument("--output", default="bench.json", help="where the JSON goes (default bench.json)")
     return top

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-from tools import machines  # noqa: E402
-from tools.machines import Machine, MachineError, Settings  # noqa: E402
+from tools import machines
+from tools.machines import Machine, MachineError, Settings
 
 
 @pytest.fixture
