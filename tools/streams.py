@@ -19,6 +19,7 @@ from typing import Any
 import websockets
 
 ARRIVAL = 30.0  # seconds to wait for what was posted
+ANSWER = 20.0  # seconds to wait for the streams
 
 
 def context(authority: str) -> ssl.SSLContext:
@@ -108,19 +109,27 @@ def percentiles(times: list[float], missing: int) -> dict[str, Any]:
     return {"p50": round(cuts[49], 1), "p95": round(cuts[94], 1), "p99": round(cuts[98], 1), "missing": missing} if times else {"missing": missing}
 
 
-async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    followers = {"websocket": follow_websocket, "sse": follow_events}
-    pending: dict[str, dict[str, float]] = {name: {} for name in followers}
-    times: dict[str, list[float]] = {name: [] for name in followers}
-    ready = {name: asyncio.Event() for name in followers}
-    tasks = [asyncio.create_task(follow(options, pending[name], times[name], ready[name])) for name, follow in followers.items()]
-    await asyncio.wait(
-        [asyncio.ensure_future(asyncio.wait_for(asyncio.gather(*(event.wait() for event in ready.values())), 20)), *tasks],
-        return_when=asyncio.FIRST_COMPLETED,
-    )
-    for task in tasks:
-        if task.done():
-            task.result()
+async def await_ready(followers: dict[str, asyncio.Task[None]], ready: dict[str, asyncio.Event]) -> None:
+    """Returns when every stream is there; raises what one failed with, ConnectionError if one ended, TimeoutError if one is silent."""
+    waiting = {asyncio.create_task(event.wait(), name=name) for name, event in ready.items()}
+    deadline = time.monotonic() + ANSWER
+    try:
+        while waiting:
+            await asyncio.wait([*waiting, *followers.values()], timeout=deadline - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
+            for name, follower in followers.items():
+                if follower.done():
+                    follower.result()
+                    raise ConnectionError(f"the stream by {name} ended")
+            waiting = {event for event in waiting if not event.done()}
+            if waiting and time.monotonic() > deadline:
+                raise TimeoutError(f"no answer within {ANSWER:g} s: {', '.join(sorted(event.get_name() for event in waiting))}")
+    finally:
+        for event in waiting:
+            event.cancel()
+
+
+async def post_all(options: argparse.Namespace, pending: dict[str, dict[str, float]]) -> int:
+    """Posts at the rate and waits until all have arrived or ARRIVAL is over; how many posts failed."""
     poster = Poster(options)
     posts, started = [], time.perf_counter()
     for number in range(options.posts):
@@ -133,12 +142,26 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     deadline = time.perf_counter() + ARRIVAL
     while any(pending.values()) and time.perf_counter() < deadline:
         await asyncio.sleep(0.05)
-    for task in tasks:
-        task.cancel()
-    return {
-        "posts": options.posts, "failed": poster.failed,
-        **{name: percentiles(times[name], len(pending[name])) for name in followers},
-    }
+    for _, writer in poster.idle:
+        writer.close()
+    return poster.failed
+
+
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    follow = {"websocket": follow_websocket, "sse": follow_events}
+    pending: dict[str, dict[str, float]] = {name: {} for name in follow}
+    times: dict[str, list[float]] = {name: [] for name in follow}
+    ready = {name: asyncio.Event() for name in follow}
+    followers = {name: asyncio.create_task(start(options, pending[name], times[name], ready[name])) for name, start in follow.items()}
+    try:
+        await await_ready(followers, ready)
+        failed = await post_all(options, pending)
+    finally:
+        for follower in followers.values():
+            follower.cancel()
+        # Reads what each ended with: the garbage collector logs what nobody read, in the middle of whatever runs then.
+        await asyncio.gather(*followers.values(), return_exceptions=True)
+    return {"posts": options.posts, "failed": failed, **{name: percentiles(times[name], len(pending[name])) for name in follow}}
 
 
 def main() -> int:
