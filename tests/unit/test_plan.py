@@ -96,6 +96,27 @@ def test_a_plan_that_does_not_fit_is_refused_before_any_host_is_touched(
     assert "hunter2" not in output
 
 
+OBJECT_STORAGE = {
+    "stack_services": ["object_storage"],
+    "stack_object_storage": {"endpoint": "https://10.91.0.22", "bucket": "media", "region": "us-east-1"},
+    "stack_secrets": {f"object_storage_{name}": "x" for name in ("access_key", "secret_key", "certificate", "key")},
+}
+
+
+@pytest.mark.parametrize(
+    ("debian", "version", "refused"),
+    [("12", "v4.10.1", True), ("12", "4.5", False), ("13", "4.6", False)],
+)
+def test_the_swift_of_debian_12_is_refused_where_the_release_deletes_in_batches(
+    debian: str, version: str, refused: bool
+) -> None:
+    release = {"repository": "file:///nonexistent", "ref": "main", "version": version}
+    code, output = plan("--limit", "rdb-02", **OBJECT_STORAGE, fixture_debian=debian, stack_release=release)
+    told = "deletes media in batches that the Swift of Debian 12 refuses: make it a host of Debian 13" in output
+    assert told is refused
+    assert code != 0 if refused else "(object_storage) lacks" not in output
+
+
 def test_a_limit_is_refused_with_the_hosts_that_it_leaves_out_and_all_else_that_is_wrong() -> None:
     variables = {"stack_address": "10.91.0.11", "dam_address": "10.91.0.21", "dam_pool_size": "much"}
     code, output = plan("--limit", "rdb-01,rdb-02,app-01", **variables)
