@@ -60,7 +60,8 @@ def sessions(text: str, own: str) -> list[str]:
     found = []
     for block in text.split("\n\n"):
         shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if shown.get("Class") == "user" and shown.get("State") in ("active", "online") and shown.get("Id") != own:
+        # user-early is root's since systemd 256.
+        if shown.get("Class", "").startswith("user") and shown.get("State") in ("active", "online") and shown.get("Id") != own:
             found.append(f"{shown.get('Name')} ({shown.get('TTY') or shown.get('Service') or 'session ' + str(shown.get('Id'))}"
                          + (f" from {shown['RemoteHost']}" if shown.get("RemoteHost") else "") + ")")
     return found

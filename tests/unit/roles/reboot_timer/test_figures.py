@@ -80,6 +80,7 @@ def block(**more: str) -> str:
 
 @pytest.mark.parametrize(("shown", "count"), [
     (block(), 1), (block(State="online"), 1), (block(State="closing"), 0), (block(Class="manager"), 0), (block(Class="greeter"), 0), (block(Id="7"), 0),
+    (block(Class="user-early"), 1), (block(Class="user-light"), 1), (block(Class="manager-early"), 0), (block(Class="background"), 0),
     (block() + "\n\n" + block(Id="4", Name="taro", RemoteHost="10.0.0.9"), 2), ("", 0),
 ])
 def test_who_is_logged_in(shown, count):
