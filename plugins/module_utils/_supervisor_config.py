@@ -128,12 +128,37 @@ def render(sections: list[Section], user: str = "") -> str:
     return "\n".join(lines)
 
 
+def members(section: Section) -> list[str]:
+    """The programs of a group."""
+    names = section.options.get("programs", "").split(",") if section.name.startswith("group:") else []
+    return [name.strip() for name in names if name.strip()]
+
+
 def kept(configuration: Configuration, managed: set[str]) -> list[Section]:
-    """What of the main file must outlive its replacement: all that starts processes and is not managed elsewhere."""
-    return [
-        section for section in configuration.main
-        if section.name.startswith(KEPT) and section.name not in {f"program:{name}" for name in managed}
-    ]
+    """What of the main file must outlive its replacement: all that starts processes and is not managed elsewhere.
+
+    A program that is managed elsewhere leaves its group, within which supervisord would know it by the group's name only.
+    """
+    found = []
+    for section in configuration.main:
+        left = [name for name in members(section) if name not in managed]
+        if not section.name.startswith(KEPT) or section.name in {f"program:{name}" for name in managed}:
+            continue
+        if left != members(section):
+            section = Section(section.name, section.path, {**section.options, "programs": ",".join(left)})
+        if left or not section.name.startswith("group:"):
+            found.append(section)
+    return found
+
+
+def written_out(section: Section, environment: dict[str, str]) -> Section:
+    """With the values of %(ENV_...)s that its supervisord had: another one that lacks a name does not even start."""
+    def replacement(match: re.Match[str]) -> str:
+        value = environment.get(match[1] or "")
+        return match[0] if value is None else value.replace("%", "%%")
+
+    pattern = r"%%|%\(ENV_([^()]*)\)s"
+    return Section(section.name, section.path, {key: re.sub(pattern, replacement, value) for key, value in section.options.items()})
 
 
 def upgrade_report(
@@ -145,7 +170,8 @@ def upgrade_report(
         who = "" if "user" in section.options or not user or section.name.startswith("group:") else f", as {user}"
         lines.append(f"[{section.name}] of {section.path} is kept{who}")
     for name in sorted(managed & set(configuration.programs)):
-        lines.append(f"[program:{name}] is replaced by what the role has written")
+        groups = [section.name for section in configuration.main if name in members(section)]
+        lines.append(f"[program:{name}] is replaced by what the role has written" + "".join(f", and leaves [{group}]" for group in groups))
     if configuration.minfds != minfds:
         lines.append(f"minfds changes from {configuration.minfds} to {minfds}")
     if "user" in configuration.supervisord:

@@ -75,7 +75,7 @@ include:
   type: list
   elements: str
 conflicts:
-  description: Programs of O(programs) that an included file has too.
+  description: Programs of O(programs) that an included file has too, by themselves or in a group.
   returned: always
   type: list
   elements: str
@@ -151,18 +151,24 @@ def main():
         before = _supervisor_config.parse(kept_path, text_of(kept_path), files)
     except (ValueError, OSError) as error:
         module.fail_json(msg=f"a configuration that cannot be read cannot be kept: {error}")
-    user = module.params["user"] or previous.supervisord.get("user") or user
+    user = module.params["user"] or _supervisor_config.expand(
+        previous.supervisord.get("user", ""), {f"ENV_{key}": value for key, value in environment.items()}) or user
     # What was kept once stays as it was written then: later nobody runs who would tell whose programs they are.
     kept = _supervisor_config.kept(before, managed_programs)
     names = {section.name for section in kept}
     if not managed:
-        kept += [section for section in _supervisor_config.kept(previous, managed_programs) if section.name not in names]
+        kept += [
+            _supervisor_config.written_out(section, environment)
+            for section in _supervisor_config.kept(previous, managed_programs) if section.name not in names
+        ]
     nobodys = [section.name for section in kept if not user and section.name not in names
                and "user" not in section.options and not section.name.startswith("group:")]
     include = [pattern for pattern in [*previous.include, *there.include] if pattern not in own]
     elsewhere = [section for found in (previous, there) for section in found.included if section.path not in own]
     conflicts = {f"[{section.name}] stands in {section.path} too" for section in elsewhere
                  if section.name in {f"program:{name}" for name in managed_programs}}
+    conflicts |= {f"{name} stands in [{section.name}] of {section.path}" for section in elsewhere
+                  for name in _supervisor_config.members(section) if name in managed_programs}
     report = [] if managed or MARK in text_of(path) else _supervisor_config.upgrade_report(
         previous, managed_programs | {name.partition(":")[2] for name in names}, module.params["minfds"], user, frozenset(module.params["settings"]),
     )
