@@ -21,7 +21,7 @@ def version_key(version: str) -> list[tuple[int, int, str]]:
 
 def flavour(release: str) -> str:
     """cloud-amd64 of 6.1.0-41-cloud-amd64: a host changes its version by an update, its flavour by hand."""
-    found = re.search(r"-([a-z][\w-]*)$", re.sub(r"^[\d.+~-]*(?:deb\d+|rc\d+|bpo\.\d+|\d|[.+~-])*", "-", release))
+    found = re.search(r"-([a-z][\w-]*)$", re.sub(r"^[\d.+~-]*(?:deb\d+|rc\d+|bpo(?:\.\d+)?|\d|[.+~-])*", "-", release))
     return found.group(1) if found else ""
 
 

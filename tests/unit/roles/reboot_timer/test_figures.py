@@ -21,6 +21,8 @@ HOUR = 3600.0
     ("6.12.57+deb13-amd64", ["vmlinuz-6.12.57+deb13-amd64", "vmlinuz-6.12.41+deb13-amd64"], False),
     ("5.10.0-custom", [], False),
     ("6.1.0~rc1-amd64", ["vmlinuz-6.1.0-amd64"], True),
+    ("6.12.12+bpo-amd64", ["vmlinuz-6.12.12+bpo-amd64", "vmlinuz-6.12.43+deb12-amd64"], True),
+    ("6.12.12+bpo-cloud-amd64", ["vmlinuz-6.12.12+bpo-cloud-amd64", "vmlinuz-6.12.43+deb12-amd64"], False),
 ])
 def test_a_newer_kernel_of_the_flavour(running, boot, pending):
     assert bool(figures.pending_kernel(running, boot)) is pending
