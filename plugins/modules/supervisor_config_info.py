@@ -39,6 +39,16 @@ options:
     type: list
     elements: str
     default: []
+  users:
+    description: Users of the programs that will be written.
+    type: list
+    elements: str
+    default: []
+  logs:
+    description: Their log files.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - sabakan.vps.attributes
   - sabakan.vps.attributes.info_module
@@ -84,6 +94,11 @@ nobodys:
   returned: always
   type: list
   elements: str
+missing:
+  description: Users of O(users) and directories of O(logs) that are not there; supervisord does not start without them.
+  returned: always
+  type: list
+  elements: str
 report:
   description: What replacing it changes, a sentence each; empty when it has been replaced already.
   returned: always
@@ -99,6 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sabakan.vps.plugins.module_utils import _supervisor_config
 from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_host import Host
 
+PACKAGED = "/var/log/supervisor"
 MARK = "; Written by role supervisor of sabakan.vps."
 
 
@@ -126,6 +142,19 @@ def runs_as(path):
     return "", {}
 
 
+def is_user(name):
+    try:
+        return bool(pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name))
+    except KeyError:
+        return False
+
+
+def missing(users, directories):
+    """What supervisord does not start without; its package brings the directory of its own logs."""
+    lacking = [f"directory {name}" for name in sorted(directories - {"", PACKAGED}) if not os.path.isdir(name)]
+    return [f"user {name}" for name in sorted(users) if not is_user(name)] + lacking
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -135,6 +164,8 @@ def main():
             "user": {"type": "str", "default": ""},
             "minfds": {"type": "int", "default": 1024},
             "settings": {"type": "list", "elements": "str", "default": []},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "logs": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -177,6 +208,7 @@ def main():
         kept=_supervisor_config.render([section for section in kept if section.name in names])
         + _supervisor_config.render([section for section in kept if section.name not in names], user), include=sorted(set(include)),
         conflicts=sorted(conflicts), report=report, nobodys=nobodys,
+        missing=missing(set(module.params["users"]), {os.path.dirname(log) for log in module.params["logs"]}),
     )
 
 

@@ -49,10 +49,10 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict
     (tmp_path / "hand.conf").write_text(MAIN.format(directory=tmp_path))
     monkeypatch.setattr(config_info, "AnsibleModule", Module)
 
-    def run(*programs: str) -> dict[str, Any]:
+    def run(*programs: str, users: tuple[str, ...] = (), logs: tuple[str, ...] = ()) -> dict[str, Any]:
         Module.params = {
             "path": str(tmp_path / "supervisord.conf"), "previous": str(tmp_path / "hand.conf"), "programs": list(programs), "user": "",
-            "minfds": 1024, "settings": [],
+            "minfds": 1024, "settings": [], "users": users, "logs": logs,
         }
         with pytest.raises(Ended) as ended:
             config_info.main()
@@ -71,3 +71,10 @@ def test_a_group_in_another_file_that_holds_one_of_the_programs_is_a_conflict(fo
     (tmp_path / "extra" / "group.conf").write_text("[group:jobs]\nprograms = crawler, mailer\n")
     assert found("crawler")["conflicts"] == [f"crawler stands in [group:jobs] of {tmp_path}/extra/group.conf"]
     assert found("worker")["conflicts"] == []
+
+
+def test_what_supervisord_would_not_start_without_is_told_before(found: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    """One such program, and none of the others runs after a restart."""
+    told = found("web", users=("root", "0", "nobody-has-this-name", "4294000"), logs=(f"{tmp_path}/web.log", f"{tmp_path}/none/web.log"))
+    assert told["missing"] == ["user 4294000", "user nobody-has-this-name", f"directory {tmp_path}/none"]
+    assert found("web", logs=("/var/log/supervisor/web.log", "NONE", "AUTO", "syslog"))["missing"] == []
