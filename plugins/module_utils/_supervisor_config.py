@@ -40,6 +40,7 @@ class Configuration:
     main: list[Section] = field(default_factory=list)
     included: list[Section] = field(default_factory=list)
     include: list[str] = field(default_factory=list)  # absolute patterns
+    known: dict[str, str] = field(default_factory=dict)  # what its supervisord interpolates everywhere
 
     @property
     def sections(self) -> dict[str, dict[str, str]]:
@@ -55,7 +56,7 @@ class Configuration:
 
     @property
     def minfds(self) -> int:
-        text = self.supervisord.get("minfds", "")
+        text = expand(self.supervisord.get("minfds", ""), self.known)
         return int(text) if re.fullmatch(r"\d{1,10}", text, re.ASCII) else DEFAULT_MINFDS
 
     @property
@@ -91,9 +92,9 @@ def _sections(path: str, text: str) -> list[Section]:
 
 def parse(path: str, text: str, read: Reader, environment: dict[str, str] | None = None, node: str = "") -> Configuration:
     """supervisord.conf at `path` and what it includes; included files cannot include others."""
-    found = Configuration(path, _sections(path, text))
     known = {f"ENV_{key}": value for key, value in (environment or {}).items()}
     known.update(here=os.path.dirname(path), host_node_name=node)
+    found = Configuration(path, _sections(path, text), known=known)
     for section in found.main:
         if section.name == "include":
             patterns = expand(section.options.get("files", ""), known).split()

@@ -182,8 +182,7 @@ def main():
         before = _supervisor_config.parse(kept_path, text_of(kept_path), files)
     except (ValueError, OSError) as error:
         module.fail_json(msg=f"a configuration that cannot be read cannot be kept: {error}")
-    user = module.params["user"] or _supervisor_config.expand(
-        previous.supervisord.get("user", ""), {f"ENV_{key}": value for key, value in environment.items()}) or user
+    user = module.params["user"] or _supervisor_config.expand(previous.supervisord.get("user", ""), previous.known) or user
     # What was kept once stays as it was written then: later nobody runs who would tell whose programs they are.
     kept = _supervisor_config.kept(before, managed_programs)
     names = {section.name for section in kept}

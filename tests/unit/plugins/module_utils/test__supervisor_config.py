@@ -131,3 +131,9 @@ def test_what_only_the_previous_environment_knows_is_written_out():
     section = _supervisor_config.Section("program:web", PATH, {"directory": "%(ENV_HOME)s/x", "command": "run %% %(ENV_RATE)s %(ENV_NONE)s %(program_name)s"})
     found = _supervisor_config.written_out(section, {"HOME": "/home/app", "RATE": "5%"})
     assert found.options == {"directory": "/home/app/x", "command": "run %% 5%% %(ENV_NONE)s %(program_name)s"}
+
+
+def test_minfds_may_come_from_the_environment():
+    text = "[supervisord]\nminfds = %(ENV_FILES)s\n"
+    assert _supervisor_config.parse(PATH, text, lambda pattern: [], {"FILES": "65536"}).minfds == 65536
+    assert _supervisor_config.parse(PATH, text, lambda pattern: []).minfds == 1024
