@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
@@ -28,7 +29,13 @@ def exclusive_command(command, service, host, filesystems=(), python="/usr/bin/p
     words += ["--lease", LEASES.format(name=service["name"])] if service.get("lease") else []
     words += [word for kind in filesystems for word in ("--allow-filesystem", kind)]
     words += [service["data"], "--"]
-    return " ".join([*words, command]) if isinstance(command, str) else [*words, *command]
+    if not isinstance(command, str):
+        return [*words, *command]
+    # systemd reads them at the beginning of the line alone.
+    prefix, rest = re.fullmatch(r"([-@:+!]*)\s*(.*)", command, re.DOTALL).groups()
+    if "@" in prefix:
+        raise AnsibleFilterError(f"exclusive_command: the command begins with @, and its program cannot be given another name: {command!r}")
+    return prefix + " ".join([*words, rest])
 
 
 def exclusive_volumes(service):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 VERBS = {"reboot", "poweroff", "halt", "kexec", "soft-reboot"}
 POWER_UNITS = {
@@ -17,7 +17,14 @@ POWER_UNITS = {
 }
 ACTIONS = {f"{verb}{suffix}" for verb in VERBS for suffix in ("", "-force", "-immediate")}
 METHODS = re.compile(r"\b(Reboot|RebootWithFlags|PowerOff|PowerOffWithFlags|Halt|HaltWithFlags|KExec|SoftReboot|ScheduleShutdown)\b")
+START = re.compile(r"\b(Re|TryRe|ReloadOrRe)?[Ss]tartUnit(Replace)?\b")
 BUSES = {"busctl", "dbus-send", "gdbus", "qdbus"}
+# Of systemctl: what takes the next word for its value; the first of them are about another machine.
+ELSEWHERE = {"-H", "--host", "-M", "--machine"}
+VALUED = ELSEWHERE | {
+    "-t", "--type", "--state", "-p", "--property", "-P", "-s", "--signal", "-n", "--lines", "-o", "--output", "--message", "--when", "--root",
+    "--image", "--job-mode", "--what", "--reboot-argument", "--boot-loader-menu", "--boot-loader-entry", "--timestamp", "--check-inhibitors",
+}
 SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"}
 DIRECT = {"reboot", "poweroff", "halt", "systemctl", "shutdown", "init", "telinit", "kexec", "rtcwake", *BUSES}
 # What runs the rest of its words.
@@ -31,7 +38,9 @@ HERE_DOCUMENT = re.compile(r"(?<!<)<<(-?)\s*([\"']?)(\w+)\2(?!<)")
 # In a program that is no shell script: any of the words in quotes, however they are put together.
 IN_PROGRAMS = re.compile(
     r"""(?x) ["'\s\[(/] (systemctl|shutdown|telinit|init) ["']? [,\s]+ (?: ["'] | -[-\w=]+ ["']? [,\s]+ )* (reboot|poweroff|halt|kexec|-r|-h|-P|now|\+?\d|6|0)\b
-    | ["'](/usr)?(/s?bin/)?(reboot|poweroff|halt)["'\s] | login1.{0,80}\b(Reboot|PowerOff|Halt)\b | LINUX_REBOOT_CMD | RB_AUTOBOOT | sysrq-trigger""",
+    | ["'](/usr)?(/s?bin/)?(reboot|poweroff|halt)["'\s]
+    | ["'] (?: [^"'\n]*[;&|]\s* | (?=sudo) ) (?: sudo\s+(?:-\S+\s+)* )? (/usr)?(/s?bin/)?(reboot|poweroff|halt) (?:\s+-[^\s"']+)* \s*["';&|]
+    | login1.{0,80}\b(Reboot|PowerOff|Halt)\b | LINUX_REBOOT_CMD | RB_AUTOBOOT | sysrq-trigger""",
 )
 Read = Callable[[str], "str | None"]
 DEPTH = 10
@@ -40,6 +49,12 @@ DEPTH = 10
 def strip_prefix(line: str) -> str:
     """The characters that systemd takes before a command."""
     return line.lstrip("@-:+!|")
+
+
+def worst(found: Iterable[str]) -> str:
+    """The first that no gate decides on, else the gate; a gate beside it holds nothing back."""
+    ways = [one for one in found if one]
+    return next((one for one in ways if one != GUARDED), ways[0] if ways else "")
 
 
 def words_of(line: str) -> list[str]:
@@ -66,6 +81,7 @@ def _code_lines(text: str) -> Iterator[tuple[int, str]]:
 def shell_commands(text: str) -> Iterator[tuple[int, list[str]]]:
     """(line, words) of the simple commands of a shell script; quotes over several lines are taken line by line."""
     for number, line in _code_lines(text):
+        line = re.sub(r"(?<=[^\s;&|()])#", "_", line)  # within a word it begins no remark, as in $#
         lexer = shlex.shlex(re.sub(r"[$`]\(?", " ; ", line) if "$(" in line or "`" in line else line, posix=True, punctuation_chars="();&|")
         lexer.whitespace_split = True
         try:
@@ -83,8 +99,10 @@ def shell_commands(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _systemctl(words: list[str], follow: Callable[[str], str]) -> str:
-    plain = [word for word in words[1:] if not word.startswith("-")]
-    if {"--help", "--version", "--when=cancel", "--when=show"} & set(words) or not plain:
+    if any(word in ELSEWHERE or re.match(r"--(host|machine)=|-[HM].", word) for word in words[1:]):
+        return ""
+    plain = [word for before, word in zip(words, words[1:]) if not word.startswith("-") and before not in VALUED]
+    if ("--when", "cancel") in zip(words, words[1:]) or {"--help", "--version", "--when=cancel", "--when=show"} & set(words) or not plain:
         return ""
     if plain[0] in VERBS:
         return f"systemctl {plain[0]}"
@@ -113,6 +131,9 @@ def _direct(words: list[str], follow: Callable[[str], str]) -> str:
         return text
     if name in BUSES and ("login1" in text or "systemd1" in text) and METHODS.search(text):
         return f"{name} {METHODS.search(text).group(1)}"  # type: ignore[union-attr]
+    if name in BUSES and "systemd1" in text and START.search(text):
+        unit = next((unit for word in rest for unit in [word.rpartition(":")[2].strip("'\"")] if unit in POWER_UNITS), "")
+        return f"{name} StartUnit {unit}" if unit else ""
     return ""
 
 
@@ -150,16 +171,24 @@ def power(words: list[str], read: Read, follow: Callable[[str], str] = lambda un
 
 
 def _shell(words: list[str], read: Read, follow: Callable[[str], str], depth: int) -> str:
+    inline = valued = False
     for n, word in enumerate(words[1:], 1):
-        if re.fullmatch(r"-\w*c\w*", word):
-            return shell(words[n + 1], read, follow, depth - 1) if n + 1 < len(words) else ""
-        if not word.startswith("-"):
+        if valued:
+            valued = False
+        elif word.startswith("--"):
+            valued = word in ("--rcfile", "--init-file")
+        elif word[:1] in ("-", "+"):
+            inline = inline or (word[0] == "-" and "c" in word)
+            valued = "o" in word.lower()  # -o pipefail, also as -euo
+        elif inline:
+            return shell(word, read, follow, depth - 1)
+        else:
             return script(word, read, follow, depth - 1) or power(words[n:], read, follow, depth - 1)
     return ""
 
 
 def shell(text: str, read: Read, follow: Callable[[str], str], depth: int) -> str:
-    return next((found for dummy, words in shell_commands(text) for found in [power(words, read, follow, depth)] if found), "")
+    return worst(power(words, read, follow, depth) for dummy, words in shell_commands(text))
 
 
 def script(path: str, read: Read, follow: Callable[[str], str] = lambda unit: "", depth: int = DEPTH) -> str:
@@ -176,8 +205,5 @@ def script(path: str, read: Read, follow: Callable[[str], str] = lambda unit: ""
         found = IN_PROGRAMS.search(text)
         line = text.count("\n", 0, found.start() + 1) + 1 if found else 0
         return f"{path}:{line}: {text.splitlines()[line - 1].strip()[:100]}" if found else ""
-    for number, words in shell_commands(text):
-        how = power(words, others, follow, depth - 1)
-        if how:
-            return GUARDED if how == GUARDED else f"{path}:{number}: {how}"
-    return ""
+    ways = ((number, power(words, others, follow, depth - 1)) for number, words in shell_commands(text))
+    return worst(how if how in ("", GUARDED) else f"{path}:{number}: {how}" for number, how in ways)

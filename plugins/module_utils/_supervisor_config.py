@@ -40,6 +40,7 @@ class Configuration:
     main: list[Section] = field(default_factory=list)
     included: list[Section] = field(default_factory=list)
     include: list[str] = field(default_factory=list)  # absolute patterns
+    known: dict[str, str] = field(default_factory=dict)  # what its supervisord interpolates everywhere
 
     @property
     def sections(self) -> dict[str, dict[str, str]]:
@@ -55,7 +56,7 @@ class Configuration:
 
     @property
     def minfds(self) -> int:
-        text = self.supervisord.get("minfds", "")
+        text = expand(self.supervisord.get("minfds", ""), self.known)
         return int(text) if re.fullmatch(r"\d{1,10}", text, re.ASCII) else DEFAULT_MINFDS
 
     @property
@@ -91,9 +92,9 @@ def _sections(path: str, text: str) -> list[Section]:
 
 def parse(path: str, text: str, read: Reader, environment: dict[str, str] | None = None, node: str = "") -> Configuration:
     """supervisord.conf at `path` and what it includes; included files cannot include others."""
-    found = Configuration(path, _sections(path, text))
     known = {f"ENV_{key}": value for key, value in (environment or {}).items()}
     known.update(here=os.path.dirname(path), host_node_name=node)
+    found = Configuration(path, _sections(path, text), known=known)
     for section in found.main:
         if section.name == "include":
             patterns = expand(section.options.get("files", ""), known).split()
@@ -128,12 +129,37 @@ def render(sections: list[Section], user: str = "") -> str:
     return "\n".join(lines)
 
 
+def members(section: Section) -> list[str]:
+    """The programs of a group."""
+    names = section.options.get("programs", "").split(",") if section.name.startswith("group:") else []
+    return [name.strip() for name in names if name.strip()]
+
+
 def kept(configuration: Configuration, managed: set[str]) -> list[Section]:
-    """What of the main file must outlive its replacement: all that starts processes and is not managed elsewhere."""
-    return [
-        section for section in configuration.main
-        if section.name.startswith(KEPT) and section.name not in {f"program:{name}" for name in managed}
-    ]
+    """What of the main file must outlive its replacement: all that starts processes and is not managed elsewhere.
+
+    A program that is managed elsewhere leaves its group, within which supervisord would know it by the group's name only.
+    """
+    found = []
+    for section in configuration.main:
+        left = [name for name in members(section) if name not in managed]
+        if not section.name.startswith(KEPT) or section.name in {f"program:{name}" for name in managed}:
+            continue
+        if left != members(section):
+            section = Section(section.name, section.path, {**section.options, "programs": ",".join(left)})
+        if left or not section.name.startswith("group:"):
+            found.append(section)
+    return found
+
+
+def written_out(section: Section, environment: dict[str, str]) -> Section:
+    """With the values of %(ENV_...)s that its supervisord had: another one that lacks a name does not even start."""
+    def replacement(match: re.Match[str]) -> str:
+        value = environment.get(match[1] or "")
+        return match[0] if value is None else value.replace("%", "%%")
+
+    pattern = r"%%|%\(ENV_([^()]*)\)s"
+    return Section(section.name, section.path, {key: re.sub(pattern, replacement, value) for key, value in section.options.items()})
 
 
 def upgrade_report(
@@ -145,7 +171,8 @@ def upgrade_report(
         who = "" if "user" in section.options or not user or section.name.startswith("group:") else f", as {user}"
         lines.append(f"[{section.name}] of {section.path} is kept{who}")
     for name in sorted(managed & set(configuration.programs)):
-        lines.append(f"[program:{name}] is replaced by what the role has written")
+        groups = [section.name for section in configuration.main if name in members(section)]
+        lines.append(f"[program:{name}] is replaced by what the role has written" + "".join(f", and leaves [{group}]" for group in groups))
     if configuration.minfds != minfds:
         lines.append(f"minfds changes from {configuration.minfds} to {minfds}")
     if "user" in configuration.supervisord:

@@ -27,6 +27,7 @@ from ansible_collections.sabakan.vps.plugins.module_utils._swap_text import (
 
 FSTAB = "/etc/fstab"
 LOCK = "/run/sabakan-swapfile.lock"
+ZRAM = "/run/sabakan-zram"  # in which role swap notes the device that it has made
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CHUNK = 4 * MIB
 
@@ -72,7 +73,7 @@ class SwapHost:
     """`module` is an AnsibleModule: it runs mkswap, swapon and swapoff, and fails for this class."""
 
     def __init__(self, module: Any, path: str, also: Collection[str] = (), replaces: Collection[str] = ()) -> None:
-        """`also`: the path as it was given. `replaces`: swap files that are to go."""
+        """`also`: the path as it was given. `replaces`: swap files that are to go, or ZRAM for what that names."""
         self.module, self.path, self.also, self.replaces = module, path, also, replaces
         self.names = dict(_swap.paths(path))
         self.container = self._container()
@@ -81,6 +82,7 @@ class SwapHost:
     def observe(self) -> _swap.Host:
         swaps, memory = parse_swaps(read("/proc/swaps")), parse_meminfo(read("/proc/meminfo"))
         other = [swap for swap in swaps if swap.path not in self.names.values()]
+        going = {*self.replaces, read(ZRAM).strip() if ZRAM in self.replaces else ""}
         directory = os.path.dirname(self.path)
         there = os.path.isdir(directory)
         kind, read_only = filesystem_of(directory, read("/proc/self/mountinfo"))
@@ -88,7 +90,7 @@ class SwapHost:
         return _swap.Host(
             **{name: look(path, swaps) for name, path in self.names.items()},
             memory=memory.get("MemTotal", 0), available=memory.get("MemAvailable", 0),
-            other_swap=sum(swap.size for swap in other if swap.path not in self.replaces),
+            other_swap=sum(swap.size for swap in other if swap.path not in going),
             other_free=sum(swap.size - swap.used for swap in other if not swap.in_memory),
             disk_free=disk.f_bavail * disk.f_frsize if disk else 0, filesystem=kind, read_only=read_only,
             container=self.container, directory=there,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.sabakan.vps.plugins.module_utils import _power_commands as commands
@@ -70,26 +71,22 @@ def how(name: str, units: dict[str, Unit], read: commands.Read, seen: frozenset[
     if unit is None or name in seen or len(seen) > 6:
         return ""
 
-    def follow(other: str) -> str:
-        return how(other, units, read, seen | {name})
+    return commands.worst(_ways(unit, read, lambda other: how(other, units, read, seen | {name})))
 
+
+def _ways(unit: Unit, read: commands.Read, follow: Callable[[str], str]) -> Iterator[str]:
     service, head = unit.settings("Service"), unit.settings("Unit")
     for key in EXEC:
         for line in service.get(key, []):
             # A separator of commands is a word of its own in a unit, unlike in a shell.
             for part in line.split(" ; "):
-                found = commands.power(commands.words_of(commands.strip_prefix(part.strip())), read, follow)
-                if found:
-                    return found
+                yield commands.power(commands.words_of(commands.strip_prefix(part.strip())), read, follow)
     for key in ("SuccessAction", "FailureAction", "StartLimitAction", "JobTimeoutAction"):
-        if head.get(key, [""])[-1] in commands.ACTIONS:
-            return f"{key}={head[key][-1]}"
+        yield from (f"{key}={value}" for value in head.get(key, [])[-1:] if value in commands.ACTIONS)
     for key in (*PULLS, "OnSuccess", "OnFailure"):
         for other in [word for value in head.get(key, []) for word in value.split()]:
             found = follow(other)
-            if found:
-                return f"{key}={other}: {found}"
-    return ""
+            yield found if found in ("", commands.GUARDED) else f"{key}={other}: {found}"
 
 
 def _of_the_timer(timer: Unit, service: Unit, host: Host) -> list[Finding]:
@@ -125,7 +122,7 @@ def _of_the_timer(timer: Unit, service: Unit, host: Host) -> list[Finding]:
             "a clock that is behind at the boot passes the time again, at every boot; time-sync.target is reached without a synchronised clock",
             timer.lines("OnCalendar"), "systemctl enable systemd-time-wait-sync.service, or have the service refuse an unsynchronised clock",
         ))
-    pulled = [key for key in PULLS if service.name in " ".join(timer.settings("Unit").get(key, [])).split()]
+    pulled = _pulls(timer, service)
     if pulled:
         found.append(Finding(
             "timer_pulls_service", "loops", timer.name, service.name, f"{'= and '.join(pulled)}= start the service with the timer, at every boot",
@@ -134,10 +131,16 @@ def _of_the_timer(timer: Unit, service: Unit, host: Host) -> list[Finding]:
     return found
 
 
+def _pulls(timer: Unit, service: Unit) -> list[str]:
+    """By which settings of its own file a timer starts its service as soon as it is started itself."""
+    return [key for key in PULLS if service.name in " ".join(timer.settings("Unit").get(key, [])).split()]
+
+
 def _of_the_service(timer: Unit, service: Unit) -> list[Finding]:
     found = []
     install = service.lines("WantedBy", "RequiredBy", "UpheldBy", "Also")
-    wanting = [name for name in service.wanted_by if name != timer.name and not name.endswith(".timer")]
+    # A timer that wants its service starts it with itself; being its timer alone is no wanting.
+    wanting = [name for name in service.wanted_by if name != timer.name or not _pulls(timer, service)]
     cure = f"systemctl disable {service.name}, and remove its section [Install]: only {timer.name} has one"
     if wanting:
         links = [f"/etc/systemd/system/{name}.wants/{service.name}" for name in wanting]

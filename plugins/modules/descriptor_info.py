@@ -137,6 +137,15 @@ JOURNAL = ["journalctl", "--no-pager", "-o", "short-iso", "-n", "200", "--case-s
 PATTERN = "too many open files|file-max limit|EMFILE|ENFILE"
 
 
+def runner(module):
+    """What a program prints; also one that fails in part, as docker inspect does when a container has gone meanwhile."""
+    def run(program, *words):
+        path = module.get_bin_path(program)
+        return module.run_command([path, *words], errors="surrogate_then_replace")[1] if path else ""
+
+    return run
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -151,18 +160,12 @@ def main():
         supports_check_mode=True,
     )
 
-    def run(program, *words):
-        path = module.get_bin_path(program)
-        if not path:
-            return ""
-        code, text, dummy = module.run_command([path, *words], errors="surrogate_then_replace")
-        return "" if code else text
-
     for name, limit in module.params["needs"].items():
         try:
             _service.parse_wanted(limit)
         except ValueError:
             module.fail_json(msg=f"needs: {name} must be a whole number, or two as soft:hard, not {limit!r}")
+    run = runner(module)
     host = _descriptor_host.Host(run)
     host.scan()
     lines = []

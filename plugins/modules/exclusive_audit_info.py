@@ -153,19 +153,27 @@ def held_locks(pid, locked):
     return tuple(found.values())
 
 
+def words(told):
+    """Of a container's command; Podman before 5 tells an entrypoint as one text."""
+    return exclusive.unit_command(told) if isinstance(told, str) else tuple(told or ())
+
+
+def may_write(device):
+    """Podman leaves the permissions empty, which gives all of them."""
+    return "w" in (device.get("CgroupPermissions") or "rwm")
+
+
 def container(entry, locked):
     config, state, host = entry["Config"], entry["State"], entry["HostConfig"]
-    command = tuple((config.get("Entrypoint") or []) + (config.get("Cmd") or []))
+    command = (*words(config.get("Entrypoint")), *words(config.get("Cmd")))
     mounts = {m["Destination"]: place(m["Source"], m["Destination"]) for m in entry.get("Mounts") or [] if m.get("RW")}
-    devices = [
-        place(d["PathOnHost"], d["PathInContainer"]) for d in host.get("Devices") or [] if "w" in d.get("CgroupPermissions", "rwm")
-    ]
+    devices = [place(d["PathOnHost"], d["PathInContainer"]) for d in host.get("Devices") or [] if may_write(d)]
     data = exclusive.wrapped_data(command)
     over = max((there for there in mounts if mounts[there] and (data + "/").startswith(there.rstrip("/") + "/")), key=len, default="")
     behind = mounts[over].path + data[len(over.rstrip("/")):] if data and over else ""
     return exclusive.User(
         "container", entry["Name"].lstrip("/"), command, config.get("Image", ""), bool(state.get("Running")),
-        host.get("RestartPolicy", {}).get("Name", "").replace("no", ""), False,
+        host.get("RestartPolicy", {}).get("Name", "").removeprefix("no"), False,
         tuple(found for found in [*mounts.values(), *devices] if found), held_locks(state["Pid"], locked) if state.get("Pid") else (),
         identity(behind) if behind else "",
     )
@@ -190,7 +198,7 @@ def unit(properties):
     found = [place(path) for path in dict.fromkeys(paths) if path.startswith("/") and not ROOTS.match(path)]
     return exclusive.User(
         "unit", properties["Id"], command, "", properties.get("ActiveState") in ("active", "activating", "deactivating"),
-        properties.get("Restart", "").replace("no", ""), properties.get("UnitFileState") == "enabled",
+        properties.get("Restart", "").removeprefix("no"), properties.get("UnitFileState") == "enabled",
         tuple(one for one in found if one), (), identity(data) if data else "",
     )
 

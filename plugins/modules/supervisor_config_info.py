@@ -39,6 +39,16 @@ options:
     type: list
     elements: str
     default: []
+  users:
+    description: Users of the programs that will be written.
+    type: list
+    elements: str
+    default: []
+  logs:
+    description: Their log files.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - sabakan.vps.attributes
   - sabakan.vps.attributes.info_module
@@ -75,12 +85,17 @@ include:
   type: list
   elements: str
 conflicts:
-  description: Programs of O(programs) that an included file has too.
+  description: Programs of O(programs) that an included file has too, by themselves or in a group.
   returned: always
   type: list
   elements: str
 nobodys:
   description: Sections that would be kept, but nothing tells which user they run as.
+  returned: always
+  type: list
+  elements: str
+missing:
+  description: Users of O(users) and directories of O(logs) that are not there; supervisord does not start without them.
   returned: always
   type: list
   elements: str
@@ -99,6 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sabakan.vps.plugins.module_utils import _supervisor_config
 from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_host import Host
 
+PACKAGED = "/var/log/supervisor"
 MARK = "; Written by role supervisor of sabakan.vps."
 
 
@@ -126,6 +142,19 @@ def runs_as(path):
     return "", {}
 
 
+def is_user(name):
+    try:
+        return bool(pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name))
+    except KeyError:
+        return False
+
+
+def missing(users, directories):
+    """What supervisord does not start without; its package brings the directory of its own logs."""
+    lacking = [f"directory {name}" for name in sorted(directories - {"", PACKAGED}) if not os.path.isdir(name)]
+    return [f"user {name}" for name in sorted(users) if not is_user(name)] + lacking
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -135,6 +164,8 @@ def main():
             "user": {"type": "str", "default": ""},
             "minfds": {"type": "int", "default": 1024},
             "settings": {"type": "list", "elements": "str", "default": []},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "logs": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -151,18 +182,23 @@ def main():
         before = _supervisor_config.parse(kept_path, text_of(kept_path), files)
     except (ValueError, OSError) as error:
         module.fail_json(msg=f"a configuration that cannot be read cannot be kept: {error}")
-    user = module.params["user"] or previous.supervisord.get("user") or user
+    user = module.params["user"] or _supervisor_config.expand(previous.supervisord.get("user", ""), previous.known) or user
     # What was kept once stays as it was written then: later nobody runs who would tell whose programs they are.
     kept = _supervisor_config.kept(before, managed_programs)
     names = {section.name for section in kept}
     if not managed:
-        kept += [section for section in _supervisor_config.kept(previous, managed_programs) if section.name not in names]
+        kept += [
+            _supervisor_config.written_out(section, environment)
+            for section in _supervisor_config.kept(previous, managed_programs) if section.name not in names
+        ]
     nobodys = [section.name for section in kept if not user and section.name not in names
                and "user" not in section.options and not section.name.startswith("group:")]
     include = [pattern for pattern in [*previous.include, *there.include] if pattern not in own]
     elsewhere = [section for found in (previous, there) for section in found.included if section.path not in own]
     conflicts = {f"[{section.name}] stands in {section.path} too" for section in elsewhere
                  if section.name in {f"program:{name}" for name in managed_programs}}
+    conflicts |= {f"{name} stands in [{section.name}] of {section.path}" for section in elsewhere
+                  for name in _supervisor_config.members(section) if name in managed_programs}
     report = [] if managed or MARK in text_of(path) else _supervisor_config.upgrade_report(
         previous, managed_programs | {name.partition(":")[2] for name in names}, module.params["minfds"], user, frozenset(module.params["settings"]),
     )
@@ -171,6 +207,7 @@ def main():
         kept=_supervisor_config.render([section for section in kept if section.name in names])
         + _supervisor_config.render([section for section in kept if section.name not in names], user), include=sorted(set(include)),
         conflicts=sorted(conflicts), report=report, nobodys=nobodys,
+        missing=missing(set(module.params["users"]), {os.path.dirname(log) for log in module.params["logs"]}),
     )
 
 

@@ -49,7 +49,9 @@ options:
     type: str
     default: 512M
   replaces:
-    description: Paths of swap files that go afterwards; C(size=auto) does not count what they are.
+    description:
+      - Paths of swap files that go afterwards; C(size=auto) does not count what they are.
+      - C(/run/sabakan-zram), in which role C(swap) has noted its zram, stands for that.
     type: list
     elements: path
     default: []

@@ -95,7 +95,10 @@ def run(arguments: argparse.Namespace, command: list[str]) -> int:
         lease = lease_of(arguments.lease, place, command, arguments.host)
         lease.acquire(arguments.wait, time.sleep, describe)
         environment["SABAKAN_FENCING_TOKEN"] = str(lease.token)
-    lock.write_record(holder(arguments.host, command, lease.token if lease else None))
+    try:
+        lock.write_record(holder(arguments.host, command, lease.token if lease else None))
+    except OSError as error:  # a full disk: the lock holds without it
+        say(f"{arguments.data}: who holds it is not written down: {error.strerror}")
     supervisor = Supervisor(command, environment, lock.descriptor, arguments.linger)
     code = supervisor.run(renewer(lease, supervisor) if lease else lambda: 3600.0)
     if lease:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -154,13 +155,20 @@ class Lock:
         if self.record is None:
             return
         temporary = self.record.with_name(f"{RECORD}.{os.getpid()}")
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(record, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, self.record)
+        try:
+            with open(temporary, "w", encoding="utf-8") as file:
+                json.dump(record, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(temporary, self.record)
+        except OSError:
+            for left in (temporary, self.record):  # what an earlier holder left would name the wrong one
+                with contextlib.suppress(OSError):
+                    left.unlink()
+            raise
 
     def clear_record(self) -> None:
-        """At an orderly end, still under the lock."""
+        """At an orderly end, still under the lock. The next holder writes it anew."""
         if self.record is not None:
-            self.record.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.record.unlink()

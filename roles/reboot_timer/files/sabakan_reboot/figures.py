@@ -21,7 +21,7 @@ def version_key(version: str) -> list[tuple[int, int, str]]:
 
 def flavour(release: str) -> str:
     """cloud-amd64 of 6.1.0-41-cloud-amd64: a host changes its version by an update, its flavour by hand."""
-    found = re.search(r"-([a-z][\w-]*)$", re.sub(r"^[\d.+~-]*(?:deb\d+|rc\d+|bpo\.\d+|\d|[.+~-])*", "-", release))
+    found = re.search(r"-([a-z][\w-]*)$", re.sub(r"^[\d.+~-]*(?:deb\d+|rc\d+|bpo(?:\.\d+)?|\d|[.+~-])*", "-", release))
     return found.group(1) if found else ""
 
 
@@ -60,7 +60,8 @@ def sessions(text: str, own: str) -> list[str]:
     found = []
     for block in text.split("\n\n"):
         shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if shown.get("Class") == "user" and shown.get("State") in ("active", "online") and shown.get("Id") != own:
+        # user-early is root's since systemd 256.
+        if shown.get("Class", "").startswith("user") and shown.get("State") in ("active", "online") and shown.get("Id") != own:
             found.append(f"{shown.get('Name')} ({shown.get('TTY') or shown.get('Service') or 'session ' + str(shown.get('Id'))}"
                          + (f" from {shown['RemoteHost']}" if shown.get("RemoteHost") else "") + ")")
     return found

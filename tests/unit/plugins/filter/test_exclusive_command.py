@@ -27,6 +27,19 @@ def test_every_option_stands_before_the_data():
     assert exclusive_volumes(SERVICE) == [f"{PROGRAM}:{PROGRAM}:ro"]
 
 
+@pytest.mark.parametrize(("command", "before", "after"), [
+    ("-/bin/x", "-", "/bin/x"), ("+:/bin/x $Y", "+:", "/bin/x $Y"), ("! /bin/x", "!", "/bin/x"), ("!!-/bin/x", "!!-", "/bin/x"),
+])
+def test_what_systemd_takes_before_a_command_stays_first(command, before, after):
+    assert exclusive_command(command, SERVICE, "h") == f"{before}/usr/bin/python3 -B {PROGRAM} --host h --wait 0 --linger 10 /data -- {after}"
+
+
+@pytest.mark.parametrize("command", ["@/bin/x name", "-@/bin/x name"])
+def test_another_name_for_the_program_cannot_be_given_through_the_wrapper(command):
+    with pytest.raises(AnsibleFilterError, match="begins with @"):
+        exclusive_command(command, SERVICE, "h")
+
+
 @pytest.mark.parametrize("service", [{}, {"name": "db"}, {"data": "/data"}, {"name": "", "data": "/data"}])
 def test_a_service_without_name_or_data_is_an_error(service):
     with pytest.raises(AnsibleFilterError, match="at least name and data"):

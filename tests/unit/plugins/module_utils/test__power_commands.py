@@ -24,6 +24,12 @@ SCRIPTS = {
     "/opt/after": "#!/bin/sh\ncat <<END\nreboot\nEND\nreboot\n",
     "/opt/function": "#!/bin/sh\nrestart() { systemctl reboot; }\nrestart\n",
     "/opt/sourced": "#!/bin/sh\n[ -e /run/reboot-required ] && reboot\n",
+    "/opt/counts": "#!/bin/sh\n[ $# -eq 0 ] && reboot\n",
+    "/opt/cuts": "#!/bin/sh\nif [ ${load#0} != ${load} ]; then reboot; fi\n",
+    "/opt/sudo.py": "#!/usr/bin/python3\nimport os\nos.system('sudo reboot')\n",
+    "/opt/chain.py": "#!/usr/bin/python3\nimport os\nos.system('sync && /sbin/reboot')\n",
+    "/opt/told.py": "#!/usr/bin/python3\nprint('will reboot; now or later')\n",
+    "/opt/either": "#!/bin/sh\nsabakan-reboot run || systemctl reboot\n",
 }
 
 
@@ -45,6 +51,10 @@ def how(line: str) -> str:
     "/opt/nightly", "/bin/sh /opt/nightly", "bash -x /opt/outer", "/opt/outer", "/opt/program.py", "/usr/bin/python3 -u /opt/program.py",
     "python3 -c 'import os; os.system(\"reboot\")'", "/opt/heredoc", "/opt/function", "/opt/sourced", "sh -c 'exec reboot'",
     "/opt/fed", "/opt/after", "bash -c 'trap reboot EXIT'", "find /run/due -exec systemctl reboot", "sh -c 'echo b | tee /proc/sysrq-trigger'",
+    "/bin/bash -o pipefail -c reboot", "/bin/bash -euo pipefail -c 'sync; systemctl reboot'", "bash -c -- reboot", "bash -eo pipefail /opt/nightly",
+    "systemctl --message 'kernel update' reboot", "systemctl -t service reboot", "/opt/counts", "/opt/cuts", "/opt/sudo.py", "/opt/chain.py",
+    "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StartUnit ss reboot.target replace",
+    "/opt/either", "sh -c 'sabakan-reboot run; reboot'",
 ])
 def test_these_reboot_or_power_off(line):
     assert how(line) not in ("", commands.GUARDED)
@@ -56,6 +66,8 @@ def test_these_reboot_or_power_off(line):
     "/opt/missing", "/opt/self", "logger 'shutdown -r now'", "/bin/sh -c", "/bin/sh -c 'echo reboot'", "grep reboot /var/log/syslog",
     "busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager ListSessions", "echo b", "systemctl",
     "/usr/local/sbin/sabakan-reboot check", "systemctl reboot --when=cancel", "/opt/text",
+    "systemctl --host=web-02 reboot", "systemctl -H web-02 reboot", "systemctl --machine box reboot", "systemctl -Hweb-02 reboot", "/opt/told.py",
+    "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StartUnit ss nginx.service replace",
 ])
 def test_these_do_not(line):
     assert how(line) == ""

@@ -115,3 +115,25 @@ def test_any_text_is_read_or_refused_with_its_path(text):
 def test_what_is_rendered_is_read_back(options):
     text = _supervisor_config.render([_supervisor_config.Section("program:x", PATH, options)])
     assert parse(text).programs["x"] == options
+
+
+def test_a_program_that_is_written_anew_leaves_its_kept_group():
+    """supervisord knows it by the group's name otherwise, and the role would wait for one of its own."""
+    (group,) = [section for section in _supervisor_config.kept(parse(MAIN), {"worker"}) if section.name == "group:both"]
+    assert group.options == {"programs": "web"}
+    assert [section.name for section in _supervisor_config.kept(parse(MAIN), {"worker", "web"})] == []
+    report = _supervisor_config.upgrade_report(parse(MAIN), {"worker", "web"}, 2048, "app")
+    assert "[program:worker] is replaced by what the role has written, and leaves [group:both]" in report
+
+
+def test_what_only_the_previous_environment_knows_is_written_out():
+    """supervisord refuses to start where it does not know a name; systemd gives no HOME."""
+    section = _supervisor_config.Section("program:web", PATH, {"directory": "%(ENV_HOME)s/x", "command": "run %% %(ENV_RATE)s %(ENV_NONE)s %(program_name)s"})
+    found = _supervisor_config.written_out(section, {"HOME": "/home/app", "RATE": "5%"})
+    assert found.options == {"directory": "/home/app/x", "command": "run %% 5%% %(ENV_NONE)s %(program_name)s"}
+
+
+def test_minfds_may_come_from_the_environment():
+    text = "[supervisord]\nminfds = %(ENV_FILES)s\n"
+    assert _supervisor_config.parse(PATH, text, lambda pattern: [], {"FILES": "65536"}).minfds == 65536
+    assert _supervisor_config.parse(PATH, text, lambda pattern: []).minfds == 1024

@@ -64,7 +64,10 @@ def test_the_storys_two_files_with_the_lines_and_what_to_write():
     ({"timer": timer("[Unit]\nWants=daily.service other.service\n" + PLAIN_TIMER), "service": PLAIN_SERVICE}, {"timer_pulls_service"}),
     ({"timer": timer("[Unit]\nWants=other.service\n" + PLAIN_TIMER), "service": PLAIN_SERVICE}, set()),
     ({"timer": timer(PLAIN_TIMER), "service": PLAIN_SERVICE, "wanted_by": ("getty.target",)}, {"wanted_at_boot"}),
-    ({"timer": timer(PLAIN_TIMER), "service": PLAIN_SERVICE, "wanted_by": ("daily.timer",)}, set()),
+    ({"timer": timer(PLAIN_TIMER), "service": PLAIN_SERVICE, "wanted_by": ("daily.timer",)}, {"wanted_at_boot"}),
+    ({"timer": timer(PLAIN_TIMER), "service": SERVICE.replace("multi-user.target", "daily.timer"), "wanted_by": ("daily.timer",), "type": "simple"},
+     {"wanted_at_boot"}),
+    ({"timer": timer("[Unit]\nWants=daily.service\n" + PLAIN_TIMER), "service": PLAIN_SERVICE, "wanted_by": ("daily.timer",)}, {"timer_pulls_service"}),
     ({"timer": timer(PLAIN_TIMER), "service": SERVICE, "state": "enabled"}, {"enabled_oneshot"}),
     ({"timer": timer(PLAIN_TIMER), "service": PLAIN_SERVICE, "host": timer_audit.Host(1000.0, False)}, {"no_time_sync"}),
     ({"timer": timer("[Timer]\nOnUnitActiveSec=1d\n"), "service": PLAIN_SERVICE, "host": timer_audit.Host(1000.0, False)}, set()),
@@ -93,6 +96,7 @@ def test_ways_of_a_service_to_reboot(service, others):
     ("[Service]\nExecStart=/sbin/reboot\nExecStart=\nExecStart=/bin/true\n", ()),
     ("[Unit]\nOnFailure=then.service\n[Service]\nExecStart=/bin/true\n", (unit("then.service", "[Service]\nExecStart=/bin/true\n"),)),
     ("[Unit]\nOnSuccess=daily.service\n[Service]\nExecStart=/bin/true\n", ()),
+    ("[Unit]\nFailureAction=reboot\nFailureAction=\n[Service]\nExecStart=/bin/true\n", ()),
     ("", ()),
 ])
 def test_services_that_do_not_reboot(service, others):
@@ -102,3 +106,12 @@ def test_services_that_do_not_reboot(service, others):
 def test_a_timer_may_trigger_a_target_or_what_is_not_there():
     assert timer_audit.audit([dataclasses.replace(timer(), triggers=("reboot.target",))], {}, {}.get, SYNCED)[0]
     assert timer_audit.audit([dataclasses.replace(timer(), triggers=("gone.service",))], {}, {}.get, SYNCED)[0] == []
+
+
+@pytest.mark.parametrize("service", [
+    "[Service]\nExecStartPre=/usr/local/sbin/sabakan-reboot run\nExecStart=/sbin/reboot\n",
+    "[Unit]\nFailureAction=reboot\n[Service]\nExecStart=/usr/local/sbin/sabakan-reboot run\n",
+])
+def test_a_reboot_beside_the_gate_is_not_guarded(service):
+    assert [one["guarded"] for one in audit(timer(), service)[0]] == ["no"]
+    assert "persistent" in kinds(timer(), service)

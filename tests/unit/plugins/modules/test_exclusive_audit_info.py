@@ -86,3 +86,19 @@ def test_a_held_lock_is_told_with_its_path_and_file_system(tmp_path: Path) -> No
         locked = {identity for _pid, identity in exclusive.parse_locks(Path("/proc/locks").read_text().splitlines(keepends=True))}
         found = audit_info.held_locks(os.getpid(), locked)
     assert str(path) in [lock.path for lock in found]
+
+
+def test_podman_tells_the_entrypoint_as_one_text_and_no_permissions_of_devices(cluster: Path) -> None:
+    entry = inspected("a", cluster)
+    entry["Config"].update(Entrypoint="/usr/bin/tini -- docker-entrypoint.sh", Cmd=["postgres"])
+    found = audit_info.container(entry, set())
+    assert found.command == ("/usr/bin/tini", "--", "docker-entrypoint.sh", "postgres")
+    device = {"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda", "CgroupPermissions": ""}
+    assert audit_info.may_write(device)
+    assert not audit_info.may_write({**device, "CgroupPermissions": "r"})
+
+
+@pytest.mark.parametrize(("restart", "by_itself"), [("no", False), ("on-abnormal", True), ("on-failure", True), ("always", True)])
+def test_a_unit_that_systemd_starts_again(restart: str, by_itself: bool) -> None:
+    shown = {"Id": "db.service", "ExecStart": "{ path=/bin/db ; argv[]=/bin/db ; }", "Restart": restart}
+    assert audit_info.unit(shown).starts_itself is by_itself

@@ -160,3 +160,12 @@ def test_what_is_replaced_does_not_count_as_other_swap(ground, capsys, monkeypat
         on_host = _swap_host.SwapHost(type("Module", (), {"get_bin_path": lambda *_words: None})(), ground.path, replaces=replaces)
         seen[replaces] = on_host.observe().other_swap >> 20
     assert seen == {(): 383, ("/old",): 128}
+
+
+@pytest.mark.parametrize("record, counted", [("/dev/zram1\n", 256), ("", 768)])
+def test_zram_of_the_role_that_a_file_replaces_is_none_but_somebody_elses_counts(ground, monkeypatch, record, counted):
+    monkeypatch.undo()
+    text = "Filename Type Size Used Priority\n/dev/zram0 partition 262144 0 100\n/dev/zram1 partition 524288 0 100\n"
+    monkeypatch.setattr(_swap_host, "read", lambda path: {"/proc/swaps": text, "/run/sabakan-zram": record}.get(path, ""))
+    module = type("Module", (), {"get_bin_path": lambda *_words: None})()
+    assert _swap_host.SwapHost(module, ground.path, replaces=["/run/sabakan-zram"]).observe().other_swap >> 20 == counted

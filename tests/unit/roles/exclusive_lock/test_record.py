@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
-from sabakan_exclusive.lock import container
+from sabakan_exclusive.lock import RECORD, Lock, container
 
 ONE, OTHER = "a" * 64, "b" * 64
 DOCKER = "9 1 254:0 /var/lib/docker/containers/{}/hostname /etc/hostname rw - ext4 /dev/vda rw\n"
@@ -26,3 +30,24 @@ PODMAN = "9 1 0:9 /containers/storage/overlay-containers/{}/userdata/resolv.conf
 )
 def test_the_container_is_the_one_that_this_runs_in(mountinfo: str, expected: str) -> None:
     assert container(mountinfo) == expected
+
+
+def test_a_full_disk_leaves_neither_a_part_nor_an_earlier_holders_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = Lock(str(tmp_path), frozenset(), "")
+    lock.record = tmp_path / RECORD
+    lock.write_record({"host": "earlier"})
+
+    def full(dummy: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        lock.write_record({"host": "now"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_that_cannot_be_written_keeps_nothing_from_running(wrapped) -> None:
+    (wrapped.data / RECORD).mkdir()  # as good as a full disk, and as a file system that has become read-only at the end
+    code, out, error = wrapped.run("sh", "-c", "echo ran; exit 7")
+    assert (code, out) == (7, "ran\n")
+    assert "who holds it is not written down" in error

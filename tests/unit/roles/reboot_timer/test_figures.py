@@ -21,6 +21,8 @@ HOUR = 3600.0
     ("6.12.57+deb13-amd64", ["vmlinuz-6.12.57+deb13-amd64", "vmlinuz-6.12.41+deb13-amd64"], False),
     ("5.10.0-custom", [], False),
     ("6.1.0~rc1-amd64", ["vmlinuz-6.1.0-amd64"], True),
+    ("6.12.12+bpo-amd64", ["vmlinuz-6.12.12+bpo-amd64", "vmlinuz-6.12.43+deb12-amd64"], True),
+    ("6.12.12+bpo-cloud-amd64", ["vmlinuz-6.12.12+bpo-cloud-amd64", "vmlinuz-6.12.43+deb12-amd64"], False),
 ])
 def test_a_newer_kernel_of_the_flavour(running, boot, pending):
     assert bool(figures.pending_kernel(running, boot)) is pending
@@ -80,6 +82,7 @@ def block(**more: str) -> str:
 
 @pytest.mark.parametrize(("shown", "count"), [
     (block(), 1), (block(State="online"), 1), (block(State="closing"), 0), (block(Class="manager"), 0), (block(Class="greeter"), 0), (block(Id="7"), 0),
+    (block(Class="user-early"), 1), (block(Class="user-light"), 1), (block(Class="manager-early"), 0), (block(Class="background"), 0),
     (block() + "\n\n" + block(Id="4", Name="taro", RemoteHost="10.0.0.9"), 2), ("", 0),
 ])
 def test_who_is_logged_in(shown, count):

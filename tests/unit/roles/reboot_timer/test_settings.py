@@ -35,6 +35,8 @@ def window(days: str = "Mon Tue Wed Thu Fri Sat Sun", start: int = 3 * 3600, end
     ({"start": "03:00", "end": "03:30"}, "spread is 3600; the window 03:00 to 03:30 has 1800 s"),
     ({"start": "25:00"}, "start is '25:00'; it must be a time from 00:00 to 23:59"),
     ({"end": "5:00"}, "end is '5:00'"),
+    ({"start": 1350}, "start is 1350; it must be a text, in quotes, without which YAML takes 22:30 for the number 1350"),
+    ({"timezone": 1350}, "timezone is 1350; it must be a text"),
     ({"end": "٠٥:00"}, "it must be a time"),
     ({"days": []}, "days are []"),
     ({"days": ["Mon", "Someday"]}, "they must be one or more of Mon, Tue"),
