@@ -36,7 +36,7 @@ def alive(path: str) -> bool:
 def choose(objects: list[dict[str, Any]], prefix: str) -> str:
     """The smallest object that has a byte to read and is not too large to be read often; empty when there is none."""
     fit = [(one["size"], one["key"]) for one in objects if 0 < one["size"] <= SMALL and one["class"] not in COLD]
-    fit = [(size, key) for size, key in fit if not key.endswith("/") and posixpath.normpath(key) == key and key.startswith(prefix)]
+    fit = [(size, key) for size, key in fit if not key.endswith("/") and posixpath.normpath(key) == key and key.startswith(prefix) and key.isprintable()]
     return min(fit)[1] if fit else ""
 
 
