@@ -12,6 +12,7 @@ looked up before and a byte of a small object, read past the page cache.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import posixpath
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from sabakan_sftp.config import Bucket
 
 SMALL = 1024**2
 COLD = ("GLACIER", "DEEP_ARCHIVE")
+# Answers of a mount about an object that is gone, denied, or of a name that no file can have beside the others.
+ANSWERS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 class Broken(Exception):
@@ -64,9 +67,11 @@ def through(path: str, prefix: str, sample: str) -> bool:
     with contextlib.suppress(FileNotFoundError, PermissionError):
         os.stat(f"{path}/.sabakan-probe-{os.urandom(8).hex()}")
     if sample:
-        # It may be gone meanwhile; that the mount says so is an answer.
-        with contextlib.suppress(FileNotFoundError, PermissionError):
+        try:
             _read(f"{path}/{sample[len(prefix):]}")
+        except OSError as error:
+            if error.errno not in ANSWERS:
+                raise
     return True
 
 
