@@ -151,8 +151,8 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("boto3"))
     if module.params["days"] < 1:
         module.fail_json(msg=f"days is {module.params['days']}: less than one day would abort uploads that are under way")
-    client = s3.connect(module.params)
     try:
+        client = s3.connect(module.params)
         if module.params["method"] != "abort":
             try:
                 module.exit_json(**lifecycle(module, client))

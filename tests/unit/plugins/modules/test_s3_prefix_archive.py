@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -205,6 +206,32 @@ def test_a_store_without_conditional_deletion_is_told_and_refused_by_choice(clie
         archive(require_conditional_delete=True)
     assert set(contents(client)) == {"p/a"}
     assert archive()["conditional_delete"] is False
+
+
+@pytest.mark.parametrize("values", [{"endpoint_url": "10.0.0.1:8080"}, {"endpoint_url": "store.example"}, {"region": ""}])
+def test_a_store_that_is_no_address_is_told_as_such(values: dict[str, Any]) -> None:
+    with pytest.raises(s3.BotoCoreError, match="endpoint_url"):
+        s3.connect({**DEFAULTS, **values})
+
+
+@pytest.mark.parametrize("module", [s3_prefix_archive, s3_incomplete_uploads])
+def test_no_module_breaks_on_it(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AnsibleModule", lambda *dummy, **more: Module(endpoint_url="10.0.0.1:8080", days=2, method="auto"))
+    with pytest.raises(Ended, match="endpoint_url 10.0.0.1:8080"):
+        module.main()
+
+
+def test_an_older_version_does_not_come_back(client: Any) -> None:
+    client.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    put(client, "p/a", b"first")
+    time.sleep(1.1)  # S3 tells times in whole seconds
+    put(client, "p/a", b"second")
+    put(client, "p/b", b"only")
+    assert outcomes(archive()) == {"p/a": "moved", "p/b": "moved"}
+    assert contents(client) == {"old/a": b"second", "old/b": b"only"}
+    assert archive()["objects"] == []
+    markers = client.list_object_versions(Bucket="bucket", Prefix="p/").get("DeleteMarkers") or []
+    assert [one["Key"] for one in markers] == ["p/a"]
 
 
 def test_an_order_over_everything_is_refused(client: Any) -> None:
