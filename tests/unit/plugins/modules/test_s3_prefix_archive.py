@@ -304,6 +304,18 @@ def test_the_rule_is_set_beside_the_others_once(client: Any) -> None:
     assert [one["ID"] for one in s3_incomplete_uploads.rules(client, "bucket")] == ["x"]
 
 
+def test_the_other_rules_keep_the_least_size_that_they_move(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Amazon sets it anew at each writing where it is not told; of a bucket with rules from before 2024 it is another one than it would choose."""
+    other = {"ID": "x", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Transitions": [{"Days": 9, "StorageClass": "GLACIER"}]}
+    client.put_bucket_lifecycle_configuration(Bucket="bucket", LifecycleConfiguration={"Rules": [other]})
+    ask, sent = client.get_bucket_lifecycle_configuration, []
+    monkeypatch.setattr(client, "get_bucket_lifecycle_configuration",
+                        lambda **given: {**ask(**given), "TransitionDefaultMinimumObjectSize": "varies_by_storage_class"})
+    client.meta.events.register("before-call.s3.PutBucketLifecycleConfiguration", lambda params, **dummy: sent.append(params["headers"]))
+    assert incomplete()["changed"]
+    assert [headers.get("x-amz-transition-default-minimum-object-size") for headers in sent] == ["varies_by_storage_class"]
+
+
 def test_old_uploads_are_aborted_by_hand(client: Any) -> None:
     client.create_multipart_upload(Bucket="bucket", Key="p/x")
     client.create_multipart_upload(Bucket="bucket", Key="q/x")
