@@ -15,7 +15,8 @@ description:
     host unless O(compare_content) asks for it.
   - A source is deleted only after its copy was proven the same, and only if it is still the object that was copied. By
     version in a bucket with versions, where an older one that comes up by that is hidden by a delete marker; otherwise by
-    C(If-Match), and after another look, as not every store heeds it; see RV(conditional_delete). Swift misjudges C(If-Match) for objects in parts, so that there the last look, milliseconds before, is all.
+    C(If-Match), and after another look, as not every store heeds it; see RV(conditional_delete). Swift misjudges
+    C(If-Match) for objects in parts, so that there the last look, milliseconds before, is all.
   - Nothing that is at the destination is overwritten. The same object there counts as an earlier run's copy, so that an
     interrupted run goes on where it was; another one is a conflict, and its source stays.
   - "What proves that a copy is the same: always the size; then a checksum that the store keeps of both whole objects
