@@ -225,7 +225,7 @@ def foresee(client: Any, order: Order, thing: archive.Thing) -> tuple[str, str]:
 
 
 def work(module: AnsibleModule, client: Any, order: Order, going: list[archive.Thing], result: dict[str, Any]) -> None:
-    mover, progress = Mover(client, order), Progress(module.params["progress"], len(going))
+    mover, progress = Mover(client, order), Progress(None if module.check_mode else module.params["progress"], len(going))
     for done, thing in enumerate(going, 1):
         try:
             outcome, detail = foresee(client, order, thing) if module.check_mode else mover.move(thing)

@@ -107,14 +107,14 @@ def test_what_belongs_to_them_stays_behind_by_choice(client: Any) -> None:
     assert client.get_object_tagging(Bucket="bucket", Key="old/a")["TagSet"] == []
 
 
-def test_check_mode_names_all_and_touches_nothing(client: Any) -> None:
+def test_check_mode_names_all_and_touches_nothing(client: Any, tmp_path: Any) -> None:
     for number in range(5):
         put(client, f"p/{number}")
     put(client, "old/3", b"another")
     before = contents(client)
-    result = archive(check=True, limit=4)
+    result = archive(check=True, limit=4, progress=str(tmp_path / "progress"))
     assert outcomes(result) == {"p/0": "would_move", "p/1": "would_move", "p/2": "would_move", "p/3": "conflict"}
-    assert result["remaining"] == 1 and contents(client) == before
+    assert result["remaining"] == 1 and contents(client) == before and not list(tmp_path.iterdir())
 
 
 def test_the_limit_holds_and_the_next_run_goes_on(client: Any, tmp_path: Any) -> None:
