@@ -160,7 +160,15 @@ def memory_plan(
         plan.errors.append(f"sftp_s3_memory_target {target} MiB is below {costs.least_target} MiB, the least that {name} accepts.")
         target = 0
     sizes = [(read, write) for write in costs.write_parts for read in costs.read_parts]
-    fitting = [pair for pair in sizes if needed(costs, load, *pair, target) <= memory]
+    carrying = [pair for pair in sizes if not target or costs.least(load, *pair) <= target]
+    if not carrying:
+        least = costs.least(load, min(costs.read_parts), min(costs.write_parts))
+        plan.errors.append(
+            f"sftp_s3_memory_target {target} MiB does not carry {load.readers} readers (sftp_s3_readers) and {load.writers} writers"
+            f" (sftp_s3_writers) with {name}, which takes {least} MiB at least; 0 is as much as there is."
+        )
+        target, carrying = 0, sizes
+    fitting = [pair for pair in carrying if needed(costs, load, *pair, target) <= memory]
     if not fitting:
         plan.errors.append(_too_small(name, costs, load, memory, target, room))
     if room and memory > room or not fitting:

@@ -28,6 +28,12 @@ ARGUMENTS: dict[str, Any] = {
 UNKNOWN_TO_STORE = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
 
 
+class NoAddress(BotoCoreError):
+    """The store that is asked for is none."""
+
+    fmt = "endpoint_url {endpoint}, region {region}: {error}; expected is http://NAME or https://NAME, with :PORT where it is another"
+
+
 def missing() -> bool:
     return boto3 is None
 
@@ -37,12 +43,15 @@ def connect(values: Mapping[str, Any]) -> Any:
     # Stores other than Amazon's do not know the checksums that newer versions send unasked.
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     os.environ.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
-    return boto3.client(
-        "s3", endpoint_url=values["endpoint_url"], region_name=values["region"], aws_access_key_id=values["access_key"],
-        aws_secret_access_key=values["secret_key"], aws_session_token=values["session_token"], verify=values["ca_path"],
-        config=Config(connect_timeout=min(values["timeout"], 15), read_timeout=values["timeout"], retries={"max_attempts": 4, "mode": "standard"},
-                      s3={"addressing_style": "path" if values["path_style"] else "virtual"}),
-    )
+    config = Config(
+        connect_timeout=min(values["timeout"], 15), read_timeout=values["timeout"], retries={"max_attempts": 4, "mode": "standard"},
+        s3={"addressing_style": "path" if values["path_style"] else "virtual"})
+    try:
+        return boto3.client(
+            "s3", endpoint_url=values["endpoint_url"], region_name=values["region"], aws_access_key_id=values["access_key"],
+            aws_secret_access_key=values["secret_key"], aws_session_token=values["session_token"], verify=values["ca_path"], config=config)
+    except ValueError as error:
+        raise NoAddress(endpoint=values["endpoint_url"], region=repr(values["region"]), error=error) from error
 
 
 def code(error: Exception) -> str:

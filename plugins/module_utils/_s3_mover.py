@@ -189,6 +189,10 @@ class Mover:
         version = archive.version(head)
         if version:
             self.client.delete_object(**place, VersionId=version)
+            # What it had replaced is the newest again; hidden by a marker, as any deletion would have left it.
+            left = s3.head(self.client, self.order.bucket, key)
+            if left and left["LastModified"] < head["LastModified"]:
+                self._delete_if_same(place, left)
             return True
         now = s3.head(self.client, self.order.bucket, key)
         if now is None:
@@ -198,6 +202,9 @@ class Mover:
         if not self.compares_source:
             self.client.delete_object(**place)
             return True
+        return self._delete_if_same(place, head)
+
+    def _delete_if_same(self, place: dict[str, str], head: dict[str, Any]) -> bool:
         try:
             self.conditions.call("delete_object", {"If-Match": head["ETag"]}, **place)
         except s3.ClientError as error:

@@ -172,22 +172,27 @@ def summary(config: Mapping[str, Any], table: Sequence[str]) -> dict[str, Any]:
 def policy(user: User, removes: bool, quarantine: str) -> dict[str, Any]:
     """The least policy document that serves a user.
 
-    removes: truncated uploads are taken away; quarantine: the prefix that they are copied to before, or empty.
+    removes: truncated uploads are taken away; quarantine: the prefix that they are copied to before, where their copies
+    are looked at too, or empty.
     """
     bucket = f"arn:aws:s3:::{user.bucket}"
+    aside = f"{quarantine}{user.prefix}*" if quarantine and not user.read_only else ""
     listing: dict[str, Any] = {"Sid": "List", "Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [bucket]}
     if user.prefix:
-        listing["Condition"] = {"StringLike": {"s3:prefix": [user.prefix.rstrip("/"), f"{user.prefix}*"]}}
+        listing["Condition"] = {"StringLike": {"s3:prefix": [user.prefix.rstrip("/"), f"{user.prefix}*"] + ([aside] if aside else [])}}
     actions = ["s3:GetObject"]
     if not user.read_only:
         actions += ["s3:PutObject", "s3:AbortMultipartUpload"]
         if user.delete or removes:
             actions.append("s3:DeleteObject")
+        if removes:
+            actions.append("s3:DeleteObjectVersion")  # in a bucket with versions just the one that was looked at goes
     objects = {"Sid": "Objects", "Effect": "Allow", "Action": actions, "Resource": [f"{bucket}/{user.prefix}*"]}
     statements = [listing, objects]
-    if quarantine and not user.read_only:
+    if aside:
         statements.append({
-            "Sid": "Quarantine", "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": [f"{bucket}/{quarantine}*"],
+            "Sid": "Quarantine", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+            "Resource": [f"{bucket}/{aside}"],
         })
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -235,7 +240,8 @@ def sftp_plan(
     made.package, errors = package_of(
         driver, settings["driver_version"], settings["architecture"], settings["driver_url"], settings["driver_signers"])
     made.errors += errors
-    quarantine = settings["quarantine_prefix"] if settings["on_truncated"] == "quarantine" else ""
+    # Also where they are removed: one that is not proven to be truncated is put aside.
+    quarantine = settings["quarantine_prefix"] if settings["on_truncated"] != "record" else ""
     made.errors += [
         f"sftp_s3_quarantine_prefix {quarantine} lies within the prefix {where} of a user, who would find it there."
         for where in sorted({user.prefix for user in found if user.prefix and quarantine.startswith(user.prefix)})

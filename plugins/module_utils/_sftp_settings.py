@@ -57,7 +57,7 @@ def wrong_settings(settings: Mapping[str, Any]) -> list[str]:
     if not settings["region"]:
         errors.append("sftp_s3_region is empty: requests are signed for a region.")
     try:
-        if not prefix(settings["quarantine_prefix"], "sftp_s3_quarantine_prefix") and settings["on_truncated"] == "quarantine":
+        if not prefix(settings["quarantine_prefix"], "sftp_s3_quarantine_prefix") and settings["on_truncated"] != "record":
             errors.append("sftp_s3_quarantine_prefix is empty: truncated uploads would stay where they are.")
     except ValueError as error:
         errors.append(str(error))

@@ -84,7 +84,8 @@ def prefix(value: object, path: str) -> str:
     """Read a prefix: empty for the whole bucket, else it ends with a slash."""
     if value in (None, ""):
         return ""
-    found = text(value, path)
+    text(value, path)
+    found = str(value).rstrip()  # a space at the beginning is part of the name
     if CONTROL.search(found) or len(found.encode()) > 900:
         raise ValueError(f"{path}: a prefix has no control characters and at most 900 bytes")
     if not found.endswith("/"):

@@ -88,21 +88,30 @@ class NoLifecycle(Exception):
     """The store has no lifecycle rules."""
 
 
-def rules(client: Any, bucket: str) -> list[dict[str, Any]]:
+SIZE = "TransitionDefaultMinimumObjectSize"
+
+
+def current(client: Any, bucket: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The rules, and what is told of all of them together: unless it is told again when they are written, Amazon sets it anew."""
     try:
-        return client.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules") or []
+        found = client.get_bucket_lifecycle_configuration(Bucket=bucket)
+        return found.get("Rules") or [], {SIZE: found[SIZE]} if found.get(SIZE) else {}
     except s3.ClientError as error:
         if s3.code(error) == "NoSuchLifecycleConfiguration":
-            return []
+            return [], {}
         if s3.code(error) in s3.UNKNOWN_TO_STORE:
             raise NoLifecycle(str(error)) from error
         raise
 
 
-def write(client: Any, bucket: str, after: list[dict[str, Any]], had_some: bool) -> None:
+def rules(client: Any, bucket: str) -> list[dict[str, Any]]:
+    return current(client, bucket)[0]
+
+
+def write(client: Any, bucket: str, after: list[dict[str, Any]], had_some: bool, together: dict[str, str]) -> None:
     """Swift takes the request for another one and calls it malformed."""
     try:
-        client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": after})
+        client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": after}, **together)
     except s3.ClientError as error:
         if not had_some and s3.code(error) in s3.UNKNOWN_TO_STORE | {"MalformedXML"}:
             raise NoLifecycle(str(error)) from error
@@ -112,13 +121,13 @@ def write(client: Any, bucket: str, after: list[dict[str, Any]], had_some: bool)
 def lifecycle(module: AnsibleModule, client: Any) -> dict[str, Any]:
     values = module.params
     wanted, present = archive.rule(values["rule"], values["prefix"], values["days"]), values["state"] == "present"
-    before = rules(client, values["bucket"])
+    before, together = current(client, values["bucket"])
     if archive.is_in_force(before, wanted, present):
         return {"changed": False, "method": "lifecycle", "rules": before, "aborted": []}
     after = archive.merged(before, wanted, present)
     if not module.check_mode:
         if after:
-            write(client, values["bucket"], after, bool(before))
+            write(client, values["bucket"], after, bool(before), together)
         else:
             client.delete_bucket_lifecycle(Bucket=values["bucket"])
         found = rules(client, values["bucket"])
@@ -151,8 +160,8 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("boto3"))
     if module.params["days"] < 1:
         module.fail_json(msg=f"days is {module.params['days']}: less than one day would abort uploads that are under way")
-    client = s3.connect(module.params)
     try:
+        client = s3.connect(module.params)
         if module.params["method"] != "abort":
             try:
                 module.exit_json(**lifecycle(module, client))

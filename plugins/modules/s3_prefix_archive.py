@@ -14,8 +14,9 @@ description:
     bucket of the same store, so that what is mounted stays small. The store copies by itself; nothing passes through the
     host unless O(compare_content) asks for it.
   - A source is deleted only after its copy was proven the same, and only if it is still the object that was copied. By
-    version in a bucket with versions; otherwise by C(If-Match), and after another look, as not every store heeds it; see
-    RV(conditional_delete). Swift misjudges C(If-Match) for objects in parts, so that there the last look, milliseconds before, is all.
+    version in a bucket with versions, where an older one that comes up by that is hidden by a delete marker; otherwise by
+    C(If-Match), and after another look, as not every store heeds it; see RV(conditional_delete). Swift misjudges
+    C(If-Match) for objects in parts, so that there the last look, milliseconds before, is all.
   - Nothing that is at the destination is overwritten. The same object there counts as an earlier run's copy, so that an
     interrupted run goes on where it was; another one is a conflict, and its source stays.
   - "What proves that a copy is the same: always the size; then a checksum that the store keeps of both whole objects
@@ -224,7 +225,7 @@ def foresee(client: Any, order: Order, thing: archive.Thing) -> tuple[str, str]:
 
 
 def work(module: AnsibleModule, client: Any, order: Order, going: list[archive.Thing], result: dict[str, Any]) -> None:
-    mover, progress = Mover(client, order), Progress(module.params["progress"], len(going))
+    mover, progress = Mover(client, order), Progress(None if module.check_mode else module.params["progress"], len(going))
     for done, thing in enumerate(going, 1):
         try:
             outcome, detail = foresee(client, order, thing) if module.check_mode else mover.move(thing)

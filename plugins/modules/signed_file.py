@@ -75,6 +75,7 @@ fingerprint:
 import os
 import shutil
 import tempfile
+from http.client import HTTPException
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_url
@@ -86,10 +87,14 @@ def download(module: AnsibleModule, url: str, path: str) -> None:
     if info["status"] != 200:
         module.fail_json(msg=f"{url} cannot be fetched: {info['msg']} (status {info['status']}); nothing was changed")
     length = 0
-    with open(path, "wb") as file:
-        while block := response.read(1 << 20):
-            length += file.write(block)
-    expected = info.get("content-length")
+    try:
+        with open(path, "wb") as file:
+            while block := response.read(1 << 20):
+                length += file.write(block)
+    except (OSError, HTTPException) as error:
+        module.fail_json(msg=f"{url} broke off after {length} bytes: {error}; nothing was changed")
+    # Of what came compressed the length is another one, and its end is told by the compression itself.
+    expected = "" if info.get("content-encoding") else info.get("content-length")
     if expected and int(expected) != length:
         module.fail_json(msg=f"{url} broke off after {length} of {expected} bytes; nothing was changed")
 

@@ -12,6 +12,7 @@ looked up before and a byte of a small object, read past the page cache.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import posixpath
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from sabakan_sftp.config import Bucket
 
 SMALL = 1024**2
 COLD = ("GLACIER", "DEEP_ARCHIVE")
+# Answers of a mount about an object that is gone, denied, or of a name that no file can have beside the others.
+ANSWERS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 class Broken(Exception):
@@ -36,7 +39,7 @@ def alive(path: str) -> bool:
 def choose(objects: list[dict[str, Any]], prefix: str) -> str:
     """The smallest object that has a byte to read and is not too large to be read often; empty when there is none."""
     fit = [(one["size"], one["key"]) for one in objects if 0 < one["size"] <= SMALL and one["class"] not in COLD]
-    fit = [(size, key) for size, key in fit if not key.endswith("/") and posixpath.normpath(key) == key and key.startswith(prefix)]
+    fit = [(size, key) for size, key in fit if not key.endswith("/") and posixpath.normpath(key) == key and key.startswith(prefix) and key.isprintable()]
     return min(fit)[1] if fit else ""
 
 
@@ -64,9 +67,11 @@ def through(path: str, prefix: str, sample: str) -> bool:
     with contextlib.suppress(FileNotFoundError, PermissionError):
         os.stat(f"{path}/.sabakan-probe-{os.urandom(8).hex()}")
     if sample:
-        # It may be gone meanwhile; that the mount says so is an answer.
-        with contextlib.suppress(FileNotFoundError, PermissionError):
+        try:
             _read(f"{path}/{sample[len(prefix):]}")
+        except OSError as error:
+            if error.errno not in ANSWERS:
+                raise
     return True
 
 

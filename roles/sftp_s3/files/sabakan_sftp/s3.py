@@ -10,7 +10,7 @@ import http.client
 import os
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 from xml.etree import ElementTree
 
 from sabakan_sftp._s3_request import Endpoint, NoAnswer
@@ -84,20 +84,25 @@ class Store:
 
     def first(self, count: int = 20) -> list[dict[str, Any]]:
         """The first objects of the prefix: proof that the bucket, the keys and the right to list are there."""
-        query = {"list-type": "2", "max-keys": str(count), "prefix": self.bucket.prefix}
+        return self._list(self.bucket.prefix, count)
+
+    def _list(self, prefix: str, count: int) -> list[dict[str, Any]]:
+        # XML cannot carry each character that a key may have, so one key with such a name would make the answer unreadable.
+        query = {"list-type": "2", "max-keys": str(count), "prefix": prefix, "encoding-type": "url"}
         status, dummy, body = self.request("GET", query=query)
         if status >= 300:
             raise self.refuse(status, body)
         document = _xml(body)
         if not document.tag.endswith("ListBucketResult"):
             raise Unreachable(f"{self.host} does not speak S3: it answers {body[:60]!r}")
+        read = unquote_plus if find(document, "EncodingType") == "url" else str
         contents = [child for child in document if child.tag.endswith("Contents")]
-        return [{"key": find(one, "Key"), "size": int(find(one, "Size") or 0), "class": find(one, "StorageClass")} for one in contents]
+        return [{"key": read(find(one, "Key")), "size": int(find(one, "Size") or 0), "class": find(one, "StorageClass")} for one in contents]
 
     def head(self, key: str) -> dict[str, Any] | None:
         """Size, ETag, version and age in seconds by the store's own clock; None when there is no such object."""
         status, headers, body = self.request("HEAD", key)
-        if status == 404:
+        if status == 404 or (status == 403 and self._lacks(key)):
             return None
         if status >= 300:
             raise self.refuse(status, body)
@@ -105,6 +110,13 @@ class Store:
         age = stamps[0] - stamps[1] if all(stamps) else None
         return {"size": int(headers.get("Content-Length", 0)), "etag": headers.get("ETag", ""), "age": age,
                 "version": headers.get("x-amz-version-id", "").replace("null", "")}
+
+    def _lacks(self, key: str) -> bool:
+        """Whether the listing has no such object: of one that is not there Amazon says 403 to keys that may list a prefix alone."""
+        try:
+            return all(one["key"] != key for one in self._list(key, 1))
+        except Denied:
+            return False
 
     def _on_condition(self, name: str, found: Mapping[str, Any], key: str, method: str, target: str, query: Mapping[str, str] | None = None,
                       headers: Mapping[str, str] | None = None) -> tuple[int, http.client.HTTPMessage, bytes]:

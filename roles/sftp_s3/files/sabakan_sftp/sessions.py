@@ -17,6 +17,9 @@ SERVERS = ("internal-sftp", "sftp-server")
 SILENT = ("opendir", "closedir")
 QUESTIONS = ("stat ", "lstat ", "fstat ", "realpath ", "statvfs ", "fstatvfs ", "users-groups-by-id", "received client version", "expand ", "limits")
 OPENS_KEPT = 20000
+# Only an open gives these right after its line. Writing, which logs nothing while it works, may fail with others.
+UNOPENED = ("Permission denied", "No such file")
+READ_ONLY = "Refusing open request in read-only mode"
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Session:
     read: int = 0
     written: int = 0
     failed: bool = False
+    opening: str = ""  # the upload whose open was told last, and nothing after it
 
 
 class Sessions:
@@ -58,6 +62,8 @@ class Sessions:
                 self.tell("session-gone", user=user, pid=pid)
         if session is None:
             return
+        if event.kind not in ("open", "status") and event.values.get("text") != READ_ONLY:
+            session.opening = ""
         handle = getattr(self, f"_{event.kind}", None)
         if handle is not None:
             handle(session, event.values, now)
@@ -72,10 +78,14 @@ class Sessions:
         self.tell("session-opened", user=session.user, address=session.address, pid=session.pid)
 
     def _closed(self, session: Session, values: dict[str, Any], now: float) -> None:
+        # Of each file that was open it has told by now: what is left was never opened.
+        for record in self.book.of(session.pid):
+            self._refused(record, now)
         self.tell("session-closed", user=session.user, address=session.address, pid=session.pid, read=session.read, written=session.written)
 
     def _open(self, session: Session, values: dict[str, Any], now: float) -> None:
         self._told("open", session, {name: values[name] for name in ("path", "flags")})
+        session.opening = ""
         if "WRITE" in values["flags"]:
             self._upload(session, values["path"], values["flags"], now)
 
@@ -86,9 +96,9 @@ class Sessions:
         key = uploads.locate(user, mount.s3.prefix, path) if user and mount else ""
         if user and mount and key:
             session.failed = False
-            self.book.opened(session.pid, user, mount.name, key, path, flags, now)
-            self.last_open.pop((mount.name, key), None)
-            self.last_open[(mount.name, key)] = now
+            place = (mount.name, key)
+            record = self.book.opened(session.pid, user, *place, path, flags, now, self.last_open.pop(place, 0.0))
+            session.opening, self.last_open[place] = record["id"], now
             while len(self.last_open) > OPENS_KEPT:
                 del self.last_open[next(iter(self.last_open))]
 
@@ -116,7 +126,17 @@ class Sessions:
 
     def _status(self, session: Session, values: dict[str, Any], now: float) -> None:
         session.failed = session.failed or values["status"] == "Failure"
+        record = self.book.open.get(session.opening)
+        if record and values["status"] in UNOPENED:
+            self._refused(record, now)
+        session.opening = ""
         self._told("status", session, values)
+
+    def _refused(self, record: dict[str, Any], now: float) -> None:
+        self.book.refused(record["id"], now)
+        place = (record["mount"], record["key"])
+        if self.last_open.get(place) == record["time"]:
+            self.last_open[place] = record["before"]
 
     def ended(self, pid: int, now: float) -> None:
         session = self.sessions.pop(pid, None)

@@ -63,7 +63,11 @@ class Sshd:
             self._later(now)
             return RETRY
         environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
-        self.pid = kernel.spawn(self.command, environment, self.output(), 0, signal.SIGTERM)
+        output = self.output()
+        try:
+            self.pid = kernel.spawn(self.command, environment, output, 0, signal.SIGTERM)
+        finally:
+            os.close(output)
         self.started = now
         self.tell("sshd-started", pid=self.pid)
         return LONGEST

@@ -114,10 +114,11 @@ class Uploads:
                 made.append({"event": "settled", **{key: record[key] for key in ("id", "outcome", "detail", "settled")}})
         return made
 
-    def opened(self, pid: int, user: User, mount: str, key: str, path: str, flags: list[str], now: float) -> dict[str, Any]:
+    def opened(self, pid: int, user: User, mount: str, key: str, path: str, flags: list[str], now: float, before: float = 0.0) -> dict[str, Any]:
+        """before: when the same object was opened for writing before."""
         record: dict[str, Any] = {
             "event": "open", "id": os.urandom(8).hex(), "time": now, "pid": pid, "user": user.name, "mount": mount,
-            "key": key, "path": path, "whole": "TRUNCATE" in flags,
+            "key": key, "path": path, "whole": "TRUNCATE" in flags, "before": before,
         }
         self.open[record["id"]] = record
         self.fresh.append(record)
@@ -134,13 +135,23 @@ class Uploads:
             return None
         if forced:
             return self._truncate(record, "the session ended with the file open", written, now)
-        del self.open[record["id"]]
-        self.fresh.append({"event": "close", "id": record["id"], "time": now, "written": written})
+        self._close(record["id"], written, now)
         return None
+
+    def refused(self, name: str, now: float) -> None:
+        """Its open failed, so that nothing came of it: what is there under its name is another's."""
+        self._close(name, 0, now)
+
+    def _close(self, name: str, written: int | None, now: float) -> None:
+        del self.open[name]
+        self.fresh.append({"event": "close", "id": name, "time": now, "written": written})
+
+    def of(self, pid: int) -> list[dict[str, Any]]:
+        return [record for record in self.open.values() if record["pid"] == pid]
 
     def ended(self, pid: int, now: float) -> list[dict[str, Any]]:
         """The session's process is gone: what it had open went with it."""
-        return [self._truncate(record, "the session's process was killed", None, now) for record in list(self.open.values()) if record["pid"] == pid]
+        return [self._truncate(record, "the session's process was killed", None, now) for record in self.of(pid)]
 
     def lost(self, mount: str, now: float) -> list[dict[str, Any]]:
         """The mount died: whatever its sessions still write goes nowhere."""

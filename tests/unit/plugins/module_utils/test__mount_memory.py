@@ -68,9 +68,11 @@ def test_a_plan_that_cannot_fit_says_so_and_what_would(memory: int, host_memory:
         ({"memory_swap": 1024}, "memory and swap together"),
         ({"target": 511}, "below 512 MiB, the least that mount-s3 accepts"),
         ({"target": 1500}, "sftp_s3_memory_target"),
+        ({"target": 512, "memory": 4096, "memory_swap": 4096, "load": Load(1, 4, 90)}, "sftp_s3_memory_target 512 MiB does not carry"),
+        ({"name": "rclone", "target": 100, "load": Load(1, 8, 8)}, "sftp_s3_memory_target 100 MiB does not carry"),
     ],
 )
-def test_what_contradicts_itself_is_refused(given: dict[str, int], word: str) -> None:
+def test_what_contradicts_itself_is_refused(given: dict[str, Any], word: str) -> None:
     assert word in " ".join(plan(**given).errors)
 
 
@@ -100,6 +102,19 @@ def test_smaller_parts_are_taken_where_the_better_ones_do_not_fit() -> None:
 def test_a_description_that_is_none_names_its_field(description: Any) -> None:
     with pytest.raises(ValueError, match="memory"):
         costs_of(description, "driver x: memory")
+
+
+@given(
+    st.sampled_from(sorted(DRIVERS)), st.integers(1, 6), st.integers(0, 40), st.integers(0, 40), st.integers(512, 2000),
+)
+def test_a_target_that_is_accepted_carries_the_load(name: str, mounts: int, readers: int, writers: int, target: int) -> None:
+    found = plan(name, Load(mounts, readers, writers), memory=23000, memory_swap=23000, target=target)
+    costs = costs_of(DRIVERS[name]["memory"], "d")
+    parts = [(read, write) for read in costs.read_parts for write in costs.write_parts]
+    carried = [pair for pair in parts if costs.least(Load(mounts, readers, writers), *pair) <= target]
+    assert bool(found.errors) == (not carried)
+    if carried:
+        assert (found.read_part, found.write_part) in carried and found.target == target and found.writers_at_most >= writers
 
 
 @given(

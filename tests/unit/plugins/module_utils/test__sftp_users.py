@@ -71,6 +71,12 @@ def test_what_is_wrong_is_told_with_its_place(change, word):
     assert word in error and error.startswith("sftp_s3_users[0]")
 
 
+@pytest.mark.parametrize("given", [" in/", "a b/c d/", "日本 語/", "50%+/", "in/ x/"])
+def test_a_prefix_is_taken_as_it_is(given):
+    # Without its space it is the prefix of somebody else.
+    assert read_users([{**USER, "prefix": given}], CAN, SETTINGS)[0][0].prefix == given
+
+
 def test_a_uid_and_a_name_are_of_one_user():
     told = errors(USER, {**USER, "name": "other"}, {**USER, "uid": 5002})
     assert "other and store1" in " ".join(told) or "store1 and other" in " ".join(told)

@@ -66,3 +66,45 @@ def test_a_version_is_deleted_by_its_name():
 def test_where_a_bucket_is(bucket, host, path):
     store = s3.Store(bucket, {}, 1.0)
     assert (store.host, f"{store.endpoint.path}/{store.base}k", store.keys) == (host, path, None)
+
+
+class Listed(s3.Store):
+    """A store of these answers, by the method of the request."""
+
+    def __init__(self, **answers: tuple[int, str]) -> None:
+        super().__init__(config.Bucket("b", "p/", "http://store", path_style=True), {}, 1.0)
+        self.answers, self.queries = answers, []
+
+    def request(self, method: str, key: str = "", query: Any = None, headers: Any = None, body: bytes = b"") -> Any:
+        self.queries.append(query)
+        status, text = self.answers[method]
+        return status, Message(), text.encode()
+
+
+def listing(*keys: str, encoding: str = "") -> str:
+    return f"<ListBucketResult>{encoding}{''.join(f'<Contents><Key>{key}</Key><Size>3</Size></Contents>' for key in keys)}</ListBucketResult>"
+
+
+@pytest.mark.parametrize(("answer", "keys"), [
+    (listing("p/a%01b+c%2Bd%25", encoding="<EncodingType>url</EncodingType>"), ["p/a\x01b c+d%"]),
+    (listing("p/a+b%25"), ["p/a+b%25"]),  # a store that does not know the parameter
+])
+def test_a_name_that_xml_cannot_carry_does_not_make_the_store_unreadable(answer, keys):
+    store = Listed(GET=(200, answer))
+    assert [one["key"] for one in store.first()] == keys
+    assert store.queries[0]["encoding-type"] == "url"
+
+
+DENIED = (403, "<Error><Code>AccessDenied</Code></Error>")
+
+
+def test_an_object_is_missing_where_head_is_denied_and_the_listing_has_none():
+    # Amazon says 403 of what is not there to keys whose right to list is bound to a prefix.
+    store = Listed(HEAD=DENIED, GET=(200, listing("p/x.txt")))
+    assert store.head("p/x") is None and store.queries[-1]["prefix"] == "p/x"
+
+
+@pytest.mark.parametrize("listed", [(200, listing("p/x")), DENIED])
+def test_an_object_that_may_be_there_is_denied(listed):
+    with pytest.raises(s3.Denied):
+        Listed(HEAD=DENIED, GET=listed).head("p/x")

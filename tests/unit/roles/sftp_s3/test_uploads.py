@@ -19,6 +19,7 @@ def thing(key: str, size: int, kind: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize(("objects", "sample"), [
     ([], ""), ([thing("p/", 0), thing("p/a", 10), thing("p/b", 5)], "p/b"), ([thing("p/a", 2**30)], ""),
     ([thing("p/a", 10, "GLACIER")], ""), ([thing("p/d/", 3)], ""), ([thing("p/a//b", 3), thing("p/../x", 3)], ""),
+    ([thing("p/\0", 3), thing("p/a\x01", 3), thing("p/b", 9)], "p/b"),
 ])
 def test_the_object_that_a_probe_reads(objects, sample):
     assert probe.choose(objects, "p/") == sample

@@ -1,0 +1,71 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sessions as internal-sftp tells of them: it logs an open before it tries, and a status alone when that failed."""
+
+from __future__ import annotations
+
+import pytest
+from sabakan_sftp import config, sessions, uploads
+
+from .documents import document
+
+OPEN = 'open "/data/x" flags WRITE,CREATE,TRUNCATE mode 0666'
+END = "session closed for local user store1 from [192.0.2.1]"
+
+
+@pytest.fixture
+def heard():
+    """What these lines of one session make of the book of uploads."""
+    def hear(*lines: str) -> uploads.Uploads:
+        book, found = uploads.Uploads(), config.parse(document())
+        made = sessions.Sessions(lambda: found, book, lambda kind, **values: None, lambda pid: True)
+        for text in lines:
+            made.sftp("store1", 7, f"<86>internal-sftp[7]: {text}".encode(), 100.0)
+        return book
+    return hear
+
+
+@pytest.mark.parametrize("lines", [
+    [OPEN, "sent status Permission denied"], [OPEN, "sent status No such file"],
+    [OPEN, "Refusing open request in read-only mode", "sent status Permission denied"],
+])
+def test_an_open_that_was_refused_is_no_upload(heard, lines):
+    book = heard(*lines)
+    book.lost("partners", 101.0)
+    assert not book.open and not book.truncated
+    again = uploads.Uploads()
+    again.restore(book.fresh, 200.0)
+    assert not again.truncated
+
+
+@pytest.mark.parametrize("lines", [[OPEN], [OPEN, "sent status Failure"], [OPEN, 'stat name "/data/y"', "sent status No such file"]])
+def test_an_open_that_may_have_worked_is_one(heard, lines):
+    assert len(heard(*lines).open) == 1
+
+
+def test_what_is_open_at_the_end_is_told_before_it_and_the_rest_was_never_open(heard):
+    book = heard(OPEN, "sent status Failure", OPEN.replace("/x", "/y"), 'forced close "/data/y" bytes read 0 written 5', END)
+    assert not book.open
+    assert [record["key"] for record in book.unsettled()] == ["p/y"]
+
+
+@pytest.mark.parametrize(("after", "superseded"), [([], True), (["sent status Permission denied"], False), (["sent status Failure", END], False)])
+def test_only_an_open_that_worked_takes_the_place_of_a_truncated_upload(after, superseded):
+    book, found, now = uploads.Uploads(), config.parse(document()), iter(range(100, 200))
+    made = sessions.Sessions(lambda: found, book, lambda kind, **values: None, lambda pid: True)
+    for pid, text in [(7, OPEN), (7, OPEN.replace("open", "forced close").replace("flags WRITE,CREATE,TRUNCATE mode 0666", "bytes read 0 written 5")),
+                      *((8, text) for text in (OPEN, *after))]:
+        made.sftp("store1", pid, f"<86>internal-sftp[{pid}]: {text}".encode(), float(next(now)))
+    record = book.unsettled()[0]
+    assert book.superseded(record, made.last_open) is superseded
+
+
+def test_a_status_after_the_mount_was_lost_changes_nothing(heard):
+    book, found = uploads.Uploads(), config.parse(document())
+    made = sessions.Sessions(lambda: found, book, lambda kind, **values: None, lambda pid: True)
+    made.sftp("store1", 7, f"<86>internal-sftp[7]: {OPEN}".encode(), 100.0)
+    made.lost("partners", 101.0)
+    made.sftp("store1", 7, b"<86>internal-sftp[7]: sent status No such file", 102.0)
+    assert len(book.unsettled()) == 1

@@ -1,0 +1,25 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+
+from sabakan_sftp.loop import Loop
+from sabakan_sftp.sshd import Sshd
+
+from .test_loop import turn_until
+
+
+def test_a_listener_that_ended_leaves_no_pipe_behind(monkeypatch):
+    loop, said, events = Loop(), [], []
+    sshd = Sshd(lambda: loop.output(said.append), lambda kind, **values: events.append(kind))
+    monkeypatch.setattr(sshd, "check", lambda command: "")
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(3):
+        sshd.configure(("/bin/echo", "listening"), "digest", 100.0 * number)
+        sshd.tick(100.0 * number)
+        sshd.exited(os.waitstatus_to_exitcode(os.waitpid(sshd.pid, 0)[1]), 100.0 * number)
+    turn_until(loop, lambda: not loop.selector.get_map())
+    assert (said, len(os.listdir("/proc/self/fd"))) == (["listening"] * 3, before)
