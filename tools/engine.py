@@ -106,9 +106,18 @@ def _forget_dead() -> None:
             path.unlink(missing_ok=True)
 
 
+def _ensure_own() -> None:
+    """The hosts are to be reached by their addresses, and see files of this machine."""
+    shown = subprocess.run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], capture_output=True, text=True, check=False)
+    host = shown.stdout.strip()
+    if host and not host.startswith("unix://"):
+        raise Failure(f"docker is set up for the engine of another machine, {host}", "unset DOCKER_HOST; docker context use default")
+
+
 def ensure() -> None:
     """A Docker engine that answers: the one that is there, systemd's, or one started here."""
     ensure_packages()
+    _ensure_own()
     ensure_instances()
     if answers(["docker", "info"]):
         return

@@ -37,3 +37,16 @@ def test_a_machine_that_is_no_debian_is_told_of_and_not_a_traceback(monkeypatch)
     monkeypatch.setattr(engine.shutil, "which", lambda command: None)
     with pytest.raises(Failure, match="no apt-get.*no-such-package"):
         engine.ensure_commands(MISSING)
+
+
+@pytest.mark.parametrize("host", ["tcp://192.0.2.1:2375", "ssh://root@192.0.2.1"])
+def test_an_engine_of_another_machine_is_refused(monkeypatch, tmp_path, host):
+    """Its hosts would have addresses that this machine does not reach, and files of this machine that are not there."""
+    (tmp_path / "docker").write_text(f"#!/bin/sh\necho '{host}'\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(engine, "ensure_packages", lambda: None)
+    monkeypatch.setattr(engine, "ensure_instances", lambda: None)
+    with pytest.raises(Failure, match=host) as refused:
+        engine.ensure()
+    assert "DOCKER_HOST" in refused.value.next_step
