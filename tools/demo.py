@@ -104,6 +104,7 @@ def up(debian: str) -> int:
     if (CACHE / "fleets" / f"demo-{other}" / "up").exists() and answers(["docker", "network", "inspect", "sabakan-demo"]):
         raise Failure(f"the demo is up on Debian {other}", f"./sabakan --debian {other} demo --down")
     path = prepare(debian)
+    fleet.refuse_beside("demo")
     (path.parent / "up").touch()
     done = provision(path)
     say("Posting a toot through front-01")

@@ -67,7 +67,6 @@ def test_a_cache_is_one_place_whatever_the_directory_of_a_command(tmp_path, give
 @pytest.mark.parametrize("output", ["none/bench.json", "."])
 def test_figures_that_could_not_be_written_are_not_measured(monkeypatch, capsys, tmp_path, output):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench, "answers", lambda command: False)
     monkeypatch.setattr(bench, "measure", lambda debian: pytest.fail("it measured"))
     assert cli.main(["bench", "--output", output]) == 1
     assert f"--output {output}" in capsys.readouterr().err
