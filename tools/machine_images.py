@@ -70,6 +70,8 @@ def ensure(debian: str, authorized_keys: Path) -> None:
     wanted = directory(debian, authorized_keys)
     with (PLACE / f"{debian}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in PLACE.glob(f"making-{debian}-*"):  # by a run that was killed: nobody else makes one now
+            shutil.rmtree(left, ignore_errors=True)
         if wanted.exists():
             return
         with tempfile.TemporaryDirectory(dir=PLACE, prefix=f"making-{debian}-") as name:
