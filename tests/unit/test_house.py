@@ -134,6 +134,12 @@ def test_only_the_defaults_read_the_stack(role):
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("name", options("stack"))
+def test_a_variable_of_the_stack_is_read_by_a_role(name):
+    files = [path for role in ROLES for path in role_files(role, "defaults", "tasks", "vars")]
+    assert any(re.search(rf"\b{name}\b", path.read_text()) for path in files), "who sets it changes nothing"
+
+
 @pytest.mark.parametrize("role", OTHERS)
 def test_a_role_knows_no_host_but_its_own(role):
     found = reads(role, "hostvars|groups|group_names|play_hosts", "defaults", "tasks", "templates", "vars")
