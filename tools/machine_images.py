@@ -25,7 +25,7 @@ def _key(authorized_keys: Path) -> str:
     digest = hashlib.sha256(authorized_keys.read_bytes() + DISK.encode())
     for path in sorted(RECIPE.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
-    return f"{digest.hexdigest()[:12]}-{time.strftime('%G%V')}"
+    return f"{digest.hexdigest()[:12]}-{images.WEEK}"
 
 
 def directory(debian: str, authorized_keys: Path) -> Path:
