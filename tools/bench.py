@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import demo, engine, environment, fleet, images
-from tools.ground import ROOT, Failure, answers, say
+from tools.ground import ROOT, Failure, say
 
 POSTS, RATE = 1000, 100.0  # posts, posts a second
 # Not counted: threads, pools and compiled code come with the load; without it the first seconds are all of the 95th percentile.
@@ -44,6 +44,7 @@ def requests(path: Path) -> dict[str, Any]:
 
 def measure(debian: str) -> dict[str, Any]:
     engine.ensure()
+    fleet.refuse_beside("bench")
     environment.ensure()
     images.ensure(debian)
     fleet.repository()
@@ -77,9 +78,6 @@ def measure(debian: str) -> dict[str, Any]:
 
 
 def main(debian: str, output: str) -> int:
-    for other in ("demo", "cluster"):
-        if answers(["docker", "network", "inspect", f"sabakan-{other}"]):
-            raise Failure(f"the fleet `{other}` is up and has the same addresses", "./sabakan demo --down")
     figures = measure(debian)
     Path(output).write_text(json.dumps(figures, indent=2) + "\n")
     print(json.dumps(figures, indent=2))

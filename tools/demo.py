@@ -43,9 +43,10 @@ def probe_all(path: Path) -> dict[str, dict[str, Any]]:
 def authority(path: Path) -> Path:
     """The stack's own certificate authority as a file, for clients on this machine."""
     target = path.parent / "ca.pem"
+    words = {"content": "{{ stack_secrets.ca_certificate }}", "dest": str(target), "mode": "0644"}
     shown = subprocess.run(
         ["ansible", "-i", str(fleet.FRIENDS_CAFE), "-i", str(path), "localhost", "-m", "ansible.builtin.copy",
-         "-a", f"content='{{{{ stack_secrets.ca_certificate }}}}' dest={target} mode=0644", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}"],
+         "-a", json.dumps(words), "-e", "ansible_python_interpreter={{ ansible_playbook_python }}"],
         capture_output=True, text=True, check=False,
     )
     if shown.returncode:
@@ -61,9 +62,10 @@ def toot(path: Path, posts: int = 1, rate: float = 1.0, *, strict: bool = True) 
         capture_output=True, text=True, check=False,
     )
     if result.returncode and (strict or not result.stdout):
+        told = (result.stdout.strip() or result.stderr.strip()).splitlines()
         raise Failure(
-            f"a toot posted at front-01 did not arrive: {result.stdout.strip() or result.stderr.strip().splitlines()[-1:]}",
-            "look at `journalctl -u 'mastodon-*'` on app-01 and lankiq-01 (ssh as below ~/.cache/sabakan)",
+            f"a toot posted at front-01 did not arrive: {' '.join(told[-1:])}",
+            f"look at `journalctl -u 'mastodon-*'` on app-01 (ssh -i {CACHE / 'ssh_key'} root@10.91.0.11) and lankiq-01 (root@10.91.0.13)",
         )
     return dict(json.loads(result.stdout))
 
@@ -104,6 +106,7 @@ def up(debian: str) -> int:
     if (CACHE / "fleets" / f"demo-{other}" / "up").exists() and answers(["docker", "network", "inspect", "sabakan-demo"]):
         raise Failure(f"the demo is up on Debian {other}", f"./sabakan --debian {other} demo --down")
     path = prepare(debian)
+    fleet.refuse_beside("demo")
     (path.parent / "up").touch()
     done = provision(path)
     say("Posting a toot through front-01")

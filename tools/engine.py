@@ -67,11 +67,18 @@ def ensure_commands(commands: dict[str, list[str]], others: Sequence[str] = ()) 
     missing = sorted({choices[0] for command, choices in commands.items() if not shutil.which(command)} | set(others))
     if not missing:
         return
+    if not shutil.which("apt-get"):
+        raise Failure(f"this machine has no apt-get, and lacks what these bring: {' '.join(missing)}", "a Debian 12 or 13 machine")
     if not os.geteuid() and not _updated:
         run(["apt-get", "update", "-q"], log="apt-update", label="Updating the package lists")
         _updated = True
     # docker.io of Debian 12 carries its client, Debian 13 has a package for it.
-    apt_install([name for name in missing if _known(name)])
+    known = [name for name in missing if _known(name)]
+    if not known:
+        # The update of one that does not reach its archive succeeds, with a warning.
+        raise Failure(f"missing on this machine, and not in its package lists: {' '.join(missing)}",
+                      "see that this machine reaches its Debian archive (apt-get update, as root)")
+    apt_install(known)
     still = [command for command in commands if not shutil.which(command)]
     if still:
         raise Failure(f"not found after installing {' '.join(missing)}: {' '.join(still)}", "install them by hand")
@@ -99,9 +106,18 @@ def _forget_dead() -> None:
             path.unlink(missing_ok=True)
 
 
+def _ensure_own() -> None:
+    """The hosts are to be reached by their addresses, and see files of this machine."""
+    shown = subprocess.run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], capture_output=True, text=True, check=False)
+    host = shown.stdout.strip()
+    if host and not host.startswith("unix://"):
+        raise Failure(f"docker is set up for the engine of another machine, {host}", "unset DOCKER_HOST; docker context use default")
+
+
 def ensure() -> None:
     """A Docker engine that answers: the one that is there, systemd's, or one started here."""
     ensure_packages()
+    _ensure_own()
     ensure_instances()
     if answers(["docker", "info"]):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -34,9 +35,8 @@ def _install(venv: Path) -> None:
             next_step="see that pip reaches its package index, then run this again")
 
 
-def ensure() -> Path:
-    """The environment's bin directory, made when it is not there or was not finished."""
-    venv = directory()
+def _made(venv: Path) -> Path:
+    """The environment is there, and the collection in the tree that is returned."""
     done = venv / ".complete"
     if not done.exists():
         engine.ensure_packages()
@@ -48,6 +48,17 @@ def ensure() -> Path:
     if not link.is_symlink():
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(ROOT)
+    return tree
+
+
+def ensure() -> Path:
+    """The environment's bin directory, made when it is not there or was not finished."""
+    venv = directory()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Another run may be making it: emptied now, it would be broken for both.
+    with (CACHE / "environment.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        tree = _made(venv)
     os.environ.update({
         "PATH": f"{venv / 'bin'}:{os.environ['PATH']}",
         "VIRTUAL_ENV": str(venv),

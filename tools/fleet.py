@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tools import images, machine_images
-from tools.ground import CACHE, LOGS, ROOT, Failure, run
+from tools.ground import CACHE, LOGS, ROOT, Failure, answers, run
 
 FRIENDS_CAFE = ROOT / "inventories" / "friends_cafe"
+SAME_ADDRESSES = ("demo", "cluster", "bench")  # fleets of that inventory
 REPOSITORY = CACHE / "mastodon.git"
 REFERENCE = "v1"
 MACHINE_PORT = (
@@ -37,8 +38,10 @@ def _key() -> Path:
     if not key.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sabakan", "-f", key], log="ssh-keygen")
-    # sshd takes no key that others than its user may write; the file is mounted as it is.
-    shutil.copyfile(f"{key}.pub", CACHE / "authorized_keys")
+    public, authorized = Path(f"{key}.pub"), CACHE / "authorized_keys"
+    # sshd takes no key that others than its user may write; the file is mounted as it is, so that one in use is not truncated.
+    if not authorized.exists() or authorized.read_bytes() != public.read_bytes():
+        shutil.copyfile(public, authorized)
     return key
 
 
@@ -89,6 +92,18 @@ def inventory(name: str, debian: str) -> Path:
     # JSON is YAML; templates in it are for Ansible.
     (path / "group_vars" / "all" / "fleet.yml").write_text(json.dumps(_variables(name, debian, path), indent=2) + "\n")
     return path
+
+
+def refuse_beside(name: str) -> None:
+    """Failure where another fleet has the same addresses, also one that a killed run left; Docker tells of an overlap alone."""
+    for other in SAME_ADDRESSES:
+        if other != name and answers(["docker", "network", "inspect", f"sabakan-{other}"]):
+            left = f"sabakan-{other}"
+            raise Failure(
+                f"the fleet `{other}` is up and has the same addresses",
+                "./sabakan demo --down" if other == "demo" else "await its run; what a killed one left is removed by:"
+                f" docker rm --force --volumes $(docker ps --all --quiet --filter name=^{left}-); docker network rm {left}",
+            )
 
 
 def repository() -> None:

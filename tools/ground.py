@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ.get("SABAKAN_CACHE") or Path.home() / ".cache" / "sabakan")
+# Absolute: commands run in other directories than the one that it was given in.
+CACHE = Path(os.environ.get("SABAKAN_CACHE") or Path.home() / ".cache" / "sabakan").expanduser().absolute()
 LOGS = CACHE / "logs"
 STARTED = time.monotonic()
 HEARTBEAT = 15  # seconds between signs of life of a long step
@@ -23,6 +25,22 @@ class Failure(Exception):
         super().__init__(what)
         self.next_step = next_step
         self.log = log
+
+
+def ensure_cache() -> None:
+    """Failure where nothing can be kept, as with a home that is read-only."""
+    try:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=LOGS).close()
+    except OSError as error:
+        raise Failure(f"nothing can be kept below {LOGS}: {error.strerror}", "SABAKAN_CACHE=DIRECTORY before the same command, for another place") from error
+
+
+def ensure_output(output: str) -> None:
+    """Failure where a file cannot be written in the end, before what would be lost then is done."""
+    path = Path(output)
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise Failure(f"--output {output} cannot be written", "a file in a directory that is there")
 
 
 def say(text: str) -> None:

@@ -14,6 +14,7 @@ from tools.ground import CACHE, ROOT, answers, run
 
 RECIPE = ROOT / "molecule" / "resources" / "image"
 SUITES = {"12": "bookworm", "13": "trixie"}
+WEEK = time.strftime("%G%V")  # of the start: a run that goes on into the next one has made its images
 YARN = "4.10.3"
 NO_DOCUMENTS = ["doc", "man", "locale", "info"]
 
@@ -28,7 +29,7 @@ def key() -> str:
     digest = hashlib.sha256(YARN.encode())
     for path in sorted(RECIPE.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
-    return f"{digest.hexdigest()[:12]}-{time.strftime('%G%V')}"
+    return f"{digest.hexdigest()[:12]}-{WEEK}"
 
 
 def tags(debian: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ def _key(authorized_keys: Path) -> str:
     digest = hashlib.sha256(authorized_keys.read_bytes() + DISK.encode())
     for path in sorted(RECIPE.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
-    return f"{digest.hexdigest()[:12]}-{time.strftime('%G%V')}"
+    return f"{digest.hexdigest()[:12]}-{images.WEEK}"
 
 
 def directory(debian: str, authorized_keys: Path) -> Path:
@@ -70,6 +70,8 @@ def ensure(debian: str, authorized_keys: Path) -> None:
     wanted = directory(debian, authorized_keys)
     with (PLACE / f"{debian}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in PLACE.glob(f"making-{debian}-*"):  # by a run that was killed: nobody else makes one now
+            shutil.rmtree(left, ignore_errors=True)
         if wanted.exists():
             return
         with tempfile.TemporaryDirectory(dir=PLACE, prefix=f"making-{debian}-") as name:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import shutil
 import subprocess
@@ -11,8 +10,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ.get("SABAKAN_CACHE") or Path.home() / ".cache" / "sabakan") / "sanity"
+sys.path.insert(0, str(ROOT))
+from tools import ground  # noqa: E402
 
+CACHE = ground.CACHE / "sanity"
 
 # The rest (tools, scenarios, the stand-in application) are programs, which ansible-test takes for modules.
 PATHS = ("plugins/", "roles/", "playbooks/", "meta/", "tests/unit/")

@@ -9,7 +9,9 @@ import ast
 import functools
 import itertools
 import re
+import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,12 @@ def test_every_variable_bears_the_name_of_its_role(role):
 def test_only_the_defaults_read_the_stack(role):
     found = reads(role, r"stack_\w+", "tasks", "templates", "vars", "handlers")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", options("stack"))
+def test_a_variable_of_the_stack_is_read_by_a_role(name):
+    files = [path for role in ROLES for path in role_files(role, "defaults", "tasks", "vars")]
+    assert any(re.search(rf"\b{name}\b", path.read_text()) for path in files), "who sets it changes nothing"
 
 
 @pytest.mark.parametrize("role", OTHERS)
@@ -262,3 +270,15 @@ def test_no_tracked_file_names_a_registry_or_a_machine():
     if result.returncode > 1:
         pytest.skip("not a git checkout")
     assert not result.stdout, result.stdout
+
+
+def test_a_built_collection_has_nobodys_secrets(tmp_path):
+    """The README has one's own inventory beside friends_cafe, and the collection built again for an upgrade."""
+    for name in ("galaxy.yml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "inventories" / "friends_cafe", tmp_path / "inventories" / "mine")
+    (tmp_path / "inventories" / "mine" / "group_vars" / "all" / "secrets.yml").write_text("stack_secrets: {redis_password: hunter2}\n")
+    subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", str(tmp_path / "built")], cwd=tmp_path, check=True, capture_output=True)
+    with tarfile.open(next((tmp_path / "built").glob("*.tar.gz"))) as archive:
+        names = archive.getnames()
+    assert "inventories/mine/hosts.yml" in names and not [name for name in names if name.endswith("secrets.yml")]

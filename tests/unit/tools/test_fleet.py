@@ -1,0 +1,58 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fleets beside each other, without hosts."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tools import bench, checks, demo, fleet
+from tools.ground import Failure
+
+STARTS = {
+    "demo": lambda: demo.up("13"), "bench": lambda: bench.main("13", "bench.json"), "cluster": lambda: checks._scenario("cluster", "13"),
+}
+
+
+@pytest.fixture()
+def up(monkeypatch, tmp_path):
+    """Networks that are there; nothing is made ready, nor provisioned."""
+    there = set()
+    monkeypatch.setattr(fleet, "answers", lambda command: command[-1] in {f"sabakan-{name}" for name in there})
+    monkeypatch.setattr(demo, "CACHE", tmp_path)
+    monkeypatch.setattr(demo, "prepare", lambda debian: tmp_path / "fleets" / "inventory")
+    for step in ("engine", "environment", "images"):
+        monkeypatch.setattr(getattr(bench, step), "ensure", lambda *words: None)
+    monkeypatch.setattr(fleet, "repository", lambda: None)
+    for module, name in ((demo, "provision"), (fleet, "inventory"), (fleet, "down"), (checks, "run")):
+        monkeypatch.setattr(module, name, lambda *words, **more: pytest.fail("it went on"))
+    return there
+
+
+# Its own is taken over, or removed first.
+@pytest.mark.parametrize("name, other", [*itertools.permutations(STARTS, 2)])
+def test_a_fleet_of_the_same_addresses_is_refused_with_what_removes_it(up, name, other):
+    """A killed run leaves its network: of that Docker says only that a pool overlaps."""
+    up.add(other)
+    with pytest.raises(Failure, match=f"fleet `{other}`") as refused:
+        STARTS[name]()
+    assert ("./sabakan demo --down" if other == "demo" else f"docker network rm sabakan-{other}") in refused.value.next_step
+
+
+def test_the_key_that_running_hosts_read_is_not_written_anew(monkeypatch, tmp_path):
+    """Between its truncation and its writing an sshd that has it mounted takes nobody."""
+    monkeypatch.setattr(fleet, "CACHE", tmp_path)
+    (tmp_path / "ssh_key").touch()
+    (tmp_path / "ssh_key.pub").write_text("ssh-ed25519 AAAA sabakan\n")
+    path = fleet.authorized_keys()
+    assert path.read_text() == "ssh-ed25519 AAAA sabakan\n"
+    before = path.stat()
+    monkeypatch.setattr(fleet.shutil, "copyfile", lambda source, target: pytest.fail("it was written"))
+    assert fleet.authorized_keys().stat() == before
+    (tmp_path / "ssh_key.pub").write_text("ssh-ed25519 BBBB sabakan\n")
+    monkeypatch.undo()
+    monkeypatch.setattr(fleet, "CACHE", tmp_path)
+    assert fleet.authorized_keys().read_text() == "ssh-ed25519 BBBB sabakan\n"
