@@ -1,0 +1,28 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the roles write for values that are odd and legal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from role_run import rendered
+
+ODD = {"ON": True, "OFF": False, "NONE": None, "SHARE": "100%", "SAID": 'a"b', "PATTERN": r"\.png", "NUMBER": 7}
+UNITS = [("puma", "mastodon-web.service.j2"), ("streaming", "mastodon-streaming@.service.j2"), ("sidekiq", "mastodon-sidekiq@.service.j2")]
+
+
+@pytest.mark.parametrize(("role", "template"), UNITS)
+def test_a_unit_gives_its_environment_as_it_was_asked(tmp_path: Path, role: str, template: str) -> None:
+    lines = rendered(tmp_path, role, template, {f"{role}_environment": ODD}).splitlines()
+    for line in ('"ON=true"', '"OFF=false"', '"NONE="', '"SHARE=100%%"', r'"SAID=a\"b"', r'"PATTERN=\\.png"', '"NUMBER=7"'):
+        assert f"Environment={line}" in lines
+
+
+def test_mastodon_finds_true_where_the_inventory_says_true(tmp_path: Path) -> None:
+    lines = rendered(tmp_path, "mastodon", "env.production.j2", {"mastodon_environment": ODD}).splitlines()
+    for line in ("ON=true", "OFF=false", "NONE=", "SHARE=100%", "SAID='a\"b'", r"PATTERN='\.png'", "NUMBER=7"):
+        assert line in lines
