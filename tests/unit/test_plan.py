@@ -96,6 +96,15 @@ def test_a_plan_that_does_not_fit_is_refused_before_any_host_is_touched(
     assert "hunter2" not in output
 
 
+@pytest.mark.parametrize("version", ["v4.5.15", "v4.5.0-rc.1+glitch", "main", ""])
+def test_a_version_in_any_notation_does_not_hide_what_a_host_lacks(version: str) -> None:
+    release = {"repository": "file:///nonexistent", "ref": "main", "version": version}
+    code, output = plan(stack_services=["puma", "object_storage"], stack_release=release)
+    assert code != 0
+    assert "bystander (puma, object_storage) lacks the variables" in output
+    assert ("active_record_encryption_primary_key" in output, "otp_secret" in output) == (version[:1] == "v", False)
+
+
 def test_a_limit_is_refused_with_the_hosts_that_it_leaves_out_and_all_else_that_is_wrong() -> None:
     variables = {"stack_address": "10.91.0.11", "dam_address": "10.91.0.21", "dam_pool_size": "much"}
     code, output = plan("--limit", "rdb-01,rdb-02,app-01", **variables)

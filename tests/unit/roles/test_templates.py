@@ -26,3 +26,9 @@ def test_mastodon_finds_true_where_the_inventory_says_true(tmp_path: Path) -> No
     lines = rendered(tmp_path, "mastodon", "env.production.j2", {"mastodon_environment": ODD}).splitlines()
     for line in ("ON=true", "OFF=false", "NONE=", "SHARE=100%", "SAID='a\"b'", r"PATTERN='\.png'", "NUMBER=7"):
         assert line in lines
+
+
+@pytest.mark.parametrize(("version", "secret"), [("v4.3.23", True), ("v4.5.0-rc.1+glitch", False), ("4.10", False)])
+def test_mastodon_gets_the_variables_of_its_version_in_any_notation(tmp_path: Path, version: str, secret: bool) -> None:
+    lines = rendered(tmp_path, "mastodon", "env.production.j2", {"mastodon_version": version}).splitlines()
+    assert any(line.startswith("OTP_SECRET=") for line in lines) is secret
