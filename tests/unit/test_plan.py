@@ -83,6 +83,14 @@ ALL = {"name": "all", "queues": [], "concurrency": 25}
             ],
             id="variables and secrets",
         ),
+        pytest.param(
+            {
+                "stack_services": ["object_storage", "media_proxy"],
+                "stack_object_storage": {"endpoint": "https://s3.example.org", "region": "eu", "bucket": "media"},
+            },
+            ["stack_object_storage.public_url and the keys", "object_storage_key, ca_certificate of stack_secrets"],
+            id="a store without the address that its media are read from",
+        ),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused_before_any_host_is_touched(

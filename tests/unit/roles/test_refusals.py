@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from role_run import ROLES, play
+from role_run import ROLES, STACK, play
 
 # As `echo ... | ansible-vault encrypt_string` leaves it.
 LINE = "long-enough-to-be-one\n"
@@ -26,6 +26,10 @@ PEM = {"name": "front", "pem": "BEGIN CERTIFICATE, PRIVATE KEY"}
         ),
         pytest.param("pgbouncer", {"pgbouncer_stats_password": LINE}, "pgbouncer_stats_password 22", id="pgbouncer, line break"),
         pytest.param("object_storage", {"object_storage_users": [{**USER, "key": LINE}]}, "each of object_storage_users", id="object_storage"),
+        pytest.param(
+            "object_storage", {"stack_secrets": {**STACK["stack_secrets"], "object_storage_access_key": "mastodon"}},
+            "each of object_storage_users", id="object_storage, access key without a user",
+        ),
         pytest.param("redis", {"redis_password": r"long\enough-to-be-one"}, "redis_password has 21", id="redis, backslash"),
         pytest.param("redis", {"redis_password": "long'enough-to-be-one"}, "redis_password has 21", id="redis, quote"),
         pytest.param(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from role_run import rendered
+from role_run import STACK, rendered
 
 ODD = {"ON": True, "OFF": False, "NONE": None, "SHARE": "100%", "SAID": 'a"b', "PATTERN": r"\.png", "NUMBER": 7}
 UNITS = [("puma", "mastodon-web.service.j2"), ("streaming", "mastodon-streaming@.service.j2"), ("sidekiq", "mastodon-sidekiq@.service.j2")]
@@ -32,3 +32,10 @@ def test_mastodon_finds_true_where_the_inventory_says_true(tmp_path: Path) -> No
 def test_mastodon_gets_the_variables_of_its_version_in_any_notation(tmp_path: Path, version: str, secret: bool) -> None:
     lines = rendered(tmp_path, "mastodon", "env.production.j2", {"mastodon_version": version}).splitlines()
     assert any(line.startswith("OTP_SECRET=") for line in lines) is secret
+
+
+def test_a_store_of_somebody_elses_needs_no_authority_of_its_own(tmp_path: Path) -> None:
+    store = {**STACK["stack_object_storage"], "public_url": "https://media.s3.example.org"}
+    text = rendered(tmp_path, "media_proxy", "nginx.conf.j2", {"stack_object_storage": store})
+    assert "proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;" in text
+    assert "proxy_ssl_name media.s3.example.org;" in text
