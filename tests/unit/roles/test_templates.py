@@ -39,3 +39,25 @@ def test_a_store_of_somebody_elses_needs_no_authority_of_its_own(tmp_path: Path)
     text = rendered(tmp_path, "media_proxy", "nginx.conf.j2", {"stack_object_storage": store})
     assert "proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;" in text
     assert "proxy_ssl_name media.s3.example.org;" in text
+
+
+@pytest.mark.parametrize(
+    ("role", "template", "variables", "line"),
+    [
+        ("pgbouncer", "pgbouncer.ini.j2", {}, "listen_addr = 10.91.0.21, 127.0.0.1"),
+        ("pgbouncer", "pgbouncer.ini.j2", {"stack_address": "10.91.0.13"}, "listen_addr = 127.0.0.1"),
+        ("pgbouncer", "pgbouncer.ini.j2", {"pgbouncer_listen_address": "0.0.0.0"}, "listen_addr = 0.0.0.0"),
+        ("redis", "redis.conf.j2", {}, "bind 10.91.0.21 127.0.0.1"),
+        ("redis", "redis.conf.j2", {"redis_bind": "127.0.0.1"}, "bind 127.0.0.1"),
+        ("redis", "redis.conf.j2", {"redis_bind": "0.0.0.0"}, "bind 0.0.0.0"),
+    ],
+)
+def test_loopback_is_served_once(tmp_path: Path, role: str, template: str, variables: dict[str, str], line: str) -> None:
+    assert line in rendered(tmp_path, role, template, variables).splitlines()
+
+
+def test_a_backslash_of_the_archive_command_reaches_the_shell(tmp_path: Path) -> None:
+    variables = {
+        "postgresql_archive_command": r"sed 's/\.x//' %p", "__postgresql_version": "17", "__postgresql_max_slot_wal_keep_size": "1024",
+    }
+    assert r"archive_command = 'sed ''s/\\.x//'' %p'" in rendered(tmp_path, "postgresql", "sabakan.conf.j2", variables).splitlines()
