@@ -43,3 +43,18 @@ def test_a_value_that_a_daemon_would_misread_is_refused(tmp_path: Path, role: st
     code, output = play(tmp_path, role, [preflight], variables)
     assert code != 0
     assert says in output
+
+VAULTED = "!vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6161\n"
+
+
+@pytest.mark.parametrize(("more", "says"), [(f"smtp_password: {VAULTED}", "holds smtp_password too"), ("", "")])
+def test_a_file_of_secrets_that_holds_more_is_not_written_over(tmp_path: Path, more: str, says: str) -> None:
+    path = tmp_path / "secrets.yml"
+    path.write_text(f"stack_secrets: {{redis_password: kept}}\n{more}")
+    variables = {"secrets_file": str(path), "stack_secrets": {"redis_password": "kept"}}
+    role = {"ansible.builtin.include_role": {"name": str(ROLES / "secrets"), "rolespec_validate": False}}
+    code, output = play(tmp_path, "secrets", [role], variables)
+    assert (code == 0) == (not says), output
+    assert says in output
+    assert more in path.read_text() and "redis_password: kept" in path.read_text()
+    assert ("secret_key_base" in path.read_text()) == (not says)
