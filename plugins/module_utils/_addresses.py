@@ -57,7 +57,7 @@ def parse_socket(value: object, path: str, host: str, addresses: Mapping[str, st
 def address_plan(fleet: object) -> Report:
     """Check that each host's address lies in the network and is nobody else's.
 
-    fleet: list of {host, address, network}. Refuses a malformed network or address, the
+    fleet: list of {host, address, network}. Refuses a malformed network or address, one of IPv6, the
     network's own and broadcast address, two hosts with one address, and hosts which
     do not agree on the network.
     """
@@ -94,6 +94,9 @@ def _address_problem(item: Mapping[str, Any]) -> str:
         address = ipaddress.ip_address(str(item.get("address")))
     except ValueError as error:
         return f"stack_address is no address ({error})."
+    # Puma's BIND, nginx' listen and every URL would want brackets, PostgreSQL and Redis none: no role writes both.
+    if network.version == 6:
+        return f"stack_network {network} is of IPv6, which the roles cannot serve among themselves: take a private network of IPv4."
     if address not in network:
         return f"stack_address {address} is not in stack_network {network}: change one of them."
     if network.num_addresses > 2 and address in (network.network_address, network.broadcast_address):

@@ -98,3 +98,10 @@ def environment_lint(environment: object, version: object, *, complete: bool = T
 
 def _given(value: object) -> bool:
     return value is not None and bool(str(value).strip())
+
+
+def environment_value(value: object) -> str:
+    """A value of YAML as programs read it: Mastodon compares with "true", and Python would write True, or None."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)

@@ -40,6 +40,8 @@ class Found:
     version: str = ""
     standby: bool = False  # standby.signal or recovery.signal is there
     control: dict[str, str] = field(default_factory=dict)
+    installed: bool = True  # the programs of the release that is asked
+    fixed: str = ""  # what an empty directory is that no other can be renamed over
 
     @property
     def system_identifier(self) -> str:
@@ -99,6 +101,11 @@ def refusal(found: Found, version: str, source: Source | None) -> str:
     `source` is None for a primary. A source that does not answer refuses nothing: the standby's WAL receiver checks the
     identifier itself, and a primary that is down must be repairable by the same run.
     """
+    if found.fixed:
+        return (
+            f"{found.path} is empty but {found.fixed}, and a cluster is made beside it and renamed into its place, so that there "
+            "is never half of one. Mount the file system at a directory above it, and leave this one out."
+        )
     if not found.entries:
         return ""
     what = found.describe()
@@ -106,6 +113,11 @@ def refusal(found: Found, version: str, source: Source | None) -> str:
         return f"{what}. Move them away, or mount the right file system there."
     if found.version != version:
         return f"{what}, but this release of Debian runs PostgreSQL {version}. Upgrade it (pg_upgradecluster) first."
+    if not found.installed:
+        return (
+            f"{what}: postgresql-{version} is not installed on this host, so that nothing can read it: install it by hand, "
+            "with create_main_cluster = false in /etc/postgresql-common/createcluster.conf so that nothing is started, and run again."
+        )
     if not found.system_identifier:
         return f"{what}. pg_controldata cannot read it: repair or restore it, or move it away."
     if not found.checksums:

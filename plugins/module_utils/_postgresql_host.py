@@ -62,7 +62,15 @@ class Host:
             if self.installed:
                 control = _postgresql.parse_controldata(self.run("pg_controldata", self.path)[1])
         standby = bool({"standby.signal", "recovery.signal"} & set(entries))
-        return _postgresql.Found(self.path, entries, version, standby, control)
+        fixed = "" if entries else self.fixed()
+        return _postgresql.Found(self.path, entries, version, standby, control, self.installed, fixed)
+
+    def fixed(self) -> str:
+        if os.path.islink(self.path):
+            return "a link"
+        if os.path.ismount(self.path):
+            return "a mount point"
+        return "the root of a file system (lost+found)" if os.path.isdir(self.path) and os.listdir(self.path) else ""
 
     def running(self) -> bool:
         """Whether the process that postmaster.pid names is there."""

@@ -67,11 +67,10 @@ def queues_of(version: object) -> tuple[tuple[str, ...], str]:
 
 
 def queue_names(value: object, path: str) -> tuple[str, ...]:
-    """Read a process's queues, without their weights; none or empty means all."""
-    if isinstance(value, Mapping):
-        value = [[name, weight] for name, weight in value.items()]
-    if isinstance(value, str):
-        value = value.split()
+    """Read a process's queues, without their weights; none or empty means all.
+
+    A list alone: of any other notation the unit would be given something else than what is read here.
+    """
     names = []
     for index, item in enumerate(sequence(value, path)):
         where = f"{path}[{index}]"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ansible_collections.sabakan.vps.plugins.module_utils._environment import environment_value
+
 
 def unit_settings(texts: list[str], section: str) -> dict[str, list[str]]:
     """Unit files in the order that systemd reads them, to the values of each setting; an empty value clears it."""
@@ -37,6 +39,15 @@ def _assignments(text: str, section: str) -> Iterator[tuple[str, str]]:
         elif current == section and "=" in line:
             key, dummy, value = line.partition("=")
             yield key.strip(), value.strip()
+
+
+# https://www.freedesktop.org/software/systemd/man/latest/systemd.syntax.html#Quoting, and its specifiers.
+ESCAPES = str.maketrans({"%": "%%", "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
+
+
+def environment_setting(value: object, name: str) -> str:
+    """The Environment= line by which a unit's processes find the value as it is given."""
+    return f'Environment="{name}={environment_value(value).translate(ESCAPES)}"'
 
 
 SUFFIXES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}

@@ -183,6 +183,12 @@ def test_a_declaration_is_one_fact(role):
     assert [list(task.get("ansible.builtin.set_fact", {})) for task in tasks] == [[f"__{role}_declaration"]]
 
 
+def test_every_role_of_a_host_may_stand_in_stack_services():
+    """The plan asks each for its declaration; one that has none must be known to have none."""
+    silent = {role for role in OTHERS if not (ROOT / "roles" / role / "tasks" / "declare.yml").exists()}
+    assert silent == set(load(ROOT / "roles" / "stack" / "vars" / "main.yml")["__stack_without_declaration"])
+
+
 def test_no_roles_name_begins_another():
     pairs = [pair for pair in itertools.permutations(ROLES, 2) if pair[1].startswith(f"{pair[0]}_")]
     assert not pairs

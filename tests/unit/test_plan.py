@@ -83,6 +83,14 @@ ALL = {"name": "all", "queues": [], "concurrency": 25}
             ],
             id="variables and secrets",
         ),
+        pytest.param(
+            {
+                "stack_services": ["object_storage", "media_proxy"],
+                "stack_object_storage": {"endpoint": "https://s3.example.org", "region": "eu", "bucket": "media"},
+            },
+            ["stack_object_storage.public_url and the keys", "object_storage_key, ca_certificate of stack_secrets"],
+            id="a store without the address that its media are read from",
+        ),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused_before_any_host_is_touched(
@@ -99,7 +107,7 @@ def test_a_plan_that_does_not_fit_is_refused_before_any_host_is_touched(
 OBJECT_STORAGE = {
     "stack_services": ["object_storage"],
     "stack_object_storage": {"endpoint": "https://10.91.0.22", "bucket": "media", "region": "us-east-1"},
-    "stack_secrets": {f"object_storage_{name}": "x" for name in ("access_key", "secret_key", "certificate", "key")},
+    "stack_secrets": {"ca_certificate": "x", **{f"object_storage_{name}": "x" for name in ("access_key", "secret_key", "certificate", "key")}},
 }
 
 
@@ -115,6 +123,15 @@ def test_the_swift_of_debian_12_is_refused_where_the_release_deletes_in_batches(
     told = "deletes media in batches that the Swift of Debian 12 refuses: make it a host of Debian 13" in output
     assert told is refused
     assert code != 0 if refused else "(object_storage) lacks" not in output
+
+
+@pytest.mark.parametrize("version", ["v4.5.15", "v4.5.0-rc.1+glitch", "main", ""])
+def test_a_version_in_any_notation_does_not_hide_what_a_host_lacks(version: str) -> None:
+    release = {"repository": "file:///nonexistent", "ref": "main", "version": version}
+    code, output = plan(stack_services=["puma", "object_storage"], stack_release=release)
+    assert code != 0
+    assert "bystander (puma, object_storage) lacks the variables" in output
+    assert ("active_record_encryption_primary_key" in output, "otp_secret" in output) == (version[:1] == "v", False)
 
 
 def test_a_limit_is_refused_with_the_hosts_that_it_leaves_out_and_all_else_that_is_wrong() -> None:

@@ -32,6 +32,7 @@ def test_distinct_addresses_in_the_network_pass() -> None:
         ("10.91.0.300", "10.91.0.0/24", "stack_address is no address"),
         (None, "10.91.0.0/24", "stack_address is no address"),
         ("fd00::1", "10.91.0.0/24", "is not in stack_network"),
+        ("fd00::1", "fd00::/64", "stack_network fd00::/64 is of IPv6"),
     ],
 )
 def test_a_wrong_address_is_refused_with_the_host(address: Any, network: str, says: str) -> None:

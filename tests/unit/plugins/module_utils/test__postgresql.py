@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.sabakan.vps.plugins.module_utils._postgresql import (
     parse_identify_system,
     refusal,
 )
+from ansible_collections.sabakan.vps.plugins.module_utils._postgresql_host import Host
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +75,12 @@ def test_a_directory_of_known_standing_is_not_refused(found: Found, source: Sour
     [
         pytest.param(Found("/data", ("a", "b")), PRIMARY, "2 other entries (a, b)", id="somebody's files"),
         pytest.param(Found("/data", ("base",)), SAME, "no PostgreSQL cluster", id="half of a cluster"),
+        pytest.param(Found("/data", fixed="a mount point"), PRIMARY, "is empty but a mount point", id="what no cluster can take the place of"),
+        pytest.param(Found("/data", fixed="a link"), SAME, "renamed into its place", id="nor that of a standby"),
+        pytest.param(
+            cluster(installed=False, control={"Database system identifier": ""}), PRIMARY,
+            "postgresql-17 is not installed on this host, so that nothing can read it: install it", id="a disk of an earlier installation",
+        ),
         pytest.param(cluster(version="15"), PRIMARY, "runs PostgreSQL 17", id="another release"),
         pytest.param(cluster(control={"Database system identifier": ""}), PRIMARY, "cannot read it", id="no control file"),
         pytest.param(cluster(control={"Data page checksum version": "0"}), PRIMARY, "pg_checksums", id="no checksums"),
@@ -115,3 +123,24 @@ def test_any_answer_is_a_source_or_an_error(text: str) -> None:
 @given(st.text())
 def test_any_output_is_a_mapping_of_stripped_words(text: str) -> None:
     assert all(word == word.strip() for pair in parse_controldata(text).items() for word in pair)
+
+
+class Module:
+    def __init__(self, path: Path) -> None:
+        self.params = {"data_directory": str(path), "version": "0", "source": None}
+
+
+def test_an_empty_directory_that_cannot_be_renamed_over_is_told_from_one_that_can(tmp_path: Path) -> None:
+    found = {}
+    for name in ("missing", "empty", "volume", "link"):
+        path = tmp_path / name
+        if name == "link":
+            path.symlink_to(tmp_path / "empty")
+        elif name != "missing":
+            (path / "lost+found" if name == "volume" else path).mkdir(parents=True)
+        found[name] = Host(Module(path)).found()
+    assert not any(one.entries for one in found.values())
+    assert {name: one.fixed for name, one in found.items()} == {
+        "missing": "", "empty": "", "volume": "the root of a file system (lost+found)", "link": "a link",
+    }
+    assert Host(Module(Path("/proc"))).found().fixed == ""  # not empty

@@ -50,7 +50,7 @@ def test_a_version_that_is_none_is_refused(version: Any) -> None:
 
 @pytest.mark.parametrize(
     "queues",
-    [None, [], "", SEVEN, " ".join(SEVEN), [f"{q},2" for q in SEVEN], [[q, 2] for q in SEVEN], dict.fromkeys(SEVEN, 1)],
+    [None, [], SEVEN, [f"{q}, 2" for q in SEVEN], [[q, 2] for q in SEVEN], [{q: 2} for q in SEVEN]],
 )
 def test_one_process_may_consume_all_in_any_notation(queues: Any) -> None:
     assert queue_contract([host("lankiq-01", ("all", queues))], "4.5").errors == []
@@ -109,7 +109,7 @@ def test_a_process_without_threads_is_refused(concurrency: Any) -> None:
         queue_contract([host("a", ("x", SEVEN), concurrency=concurrency)], "4.5")
 
 
-@pytest.mark.parametrize("queues", [7, [7], [[]], ["push,0"], ["push,often"], [["push", 1, 2]], [{}], [None]])
+@pytest.mark.parametrize("queues", [7, [7], [[]], ["push,0"], ["push,often"], [["push", 1, 2]], [{}], [None], "scheduler", dict.fromkeys(SEVEN, 1)])
 def test_a_malformed_queue_is_named_by_its_path(queues: Any) -> None:
     with pytest.raises(ValueError, match=r"^here"):
         queue_names(queues, "here")

@@ -1,0 +1,63 @@
+# Copyright (c) 2026 sabakan.vps contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the roles write for values that are odd and legal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from role_run import STACK, rendered
+
+ODD = {"ON": True, "OFF": False, "NONE": None, "SHARE": "100%", "SAID": 'a"b', "PATTERN": r"\.png", "NUMBER": 7}
+UNITS = [("puma", "mastodon-web.service.j2"), ("streaming", "mastodon-streaming@.service.j2"), ("sidekiq", "mastodon-sidekiq@.service.j2")]
+
+
+@pytest.mark.parametrize(("role", "template"), UNITS)
+def test_a_unit_gives_its_environment_as_it_was_asked(tmp_path: Path, role: str, template: str) -> None:
+    lines = rendered(tmp_path, role, template, {f"{role}_environment": ODD}).splitlines()
+    for line in ('"ON=true"', '"OFF=false"', '"NONE="', '"SHARE=100%%"', r'"SAID=a\"b"', r'"PATTERN=\\.png"', '"NUMBER=7"'):
+        assert f"Environment={line}" in lines
+
+
+def test_mastodon_finds_true_where_the_inventory_says_true(tmp_path: Path) -> None:
+    lines = rendered(tmp_path, "mastodon", "env.production.j2", {"mastodon_environment": ODD}).splitlines()
+    for line in ("ON=true", "OFF=false", "NONE=", "SHARE=100%", "SAID='a\"b'", r"PATTERN='\.png'", "NUMBER=7"):
+        assert line in lines
+
+
+@pytest.mark.parametrize(("version", "secret"), [("v4.3.23", True), ("v4.5.0-rc.1+glitch", False), ("4.10", False)])
+def test_mastodon_gets_the_variables_of_its_version_in_any_notation(tmp_path: Path, version: str, secret: bool) -> None:
+    lines = rendered(tmp_path, "mastodon", "env.production.j2", {"mastodon_version": version}).splitlines()
+    assert any(line.startswith("OTP_SECRET=") for line in lines) is secret
+
+
+def test_a_store_of_somebody_elses_needs_no_authority_of_its_own(tmp_path: Path) -> None:
+    store = {**STACK["stack_object_storage"], "public_url": "https://media.s3.example.org"}
+    text = rendered(tmp_path, "media_proxy", "nginx.conf.j2", {"stack_object_storage": store})
+    assert "proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;" in text
+    assert "proxy_ssl_name media.s3.example.org;" in text
+
+
+@pytest.mark.parametrize(
+    ("role", "template", "variables", "line"),
+    [
+        ("pgbouncer", "pgbouncer.ini.j2", {}, "listen_addr = 10.91.0.21, 127.0.0.1"),
+        ("pgbouncer", "pgbouncer.ini.j2", {"stack_address": "10.91.0.13"}, "listen_addr = 127.0.0.1"),
+        ("pgbouncer", "pgbouncer.ini.j2", {"pgbouncer_listen_address": "0.0.0.0"}, "listen_addr = 0.0.0.0"),
+        ("redis", "redis.conf.j2", {}, "bind 10.91.0.21 127.0.0.1"),
+        ("redis", "redis.conf.j2", {"redis_bind": "127.0.0.1"}, "bind 127.0.0.1"),
+        ("redis", "redis.conf.j2", {"redis_bind": "0.0.0.0"}, "bind 0.0.0.0"),
+    ],
+)
+def test_loopback_is_served_once(tmp_path: Path, role: str, template: str, variables: dict[str, str], line: str) -> None:
+    assert line in rendered(tmp_path, role, template, variables).splitlines()
+
+
+def test_a_backslash_of_the_archive_command_reaches_the_shell(tmp_path: Path) -> None:
+    variables = {
+        "postgresql_archive_command": r"sed 's/\.x//' %p", "__postgresql_version": "17", "__postgresql_max_slot_wal_keep_size": "1024",
+    }
+    assert r"archive_command = 'sed ''s/\\.x//'' %p'" in rendered(tmp_path, "postgresql", "sabakan.conf.j2", variables).splitlines()
