@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,9 @@ from tools import images, machine_images
 from tools.ground import CACHE, LOGS, ROOT, Failure, answers, run
 
 FRIENDS_CAFE = ROOT / "inventories" / "friends_cafe"
-SAME_ADDRESSES = ("demo", "cluster", "bench")  # fleets of that inventory
+# Fleets of that inventory. A test may run beside the demo, so has addresses of its own; the bench may not, whose figures that would spoil.
+SAME_ADDRESSES = ("demo", "bench")
+NETWORKS = {"cluster": "10.91.1.0/24"}
 REPOSITORY = CACHE / "mastodon.git"
 REFERENCE = "v1"
 MACHINE_PORT = (
@@ -43,6 +46,16 @@ def _key() -> Path:
     if not authorized.exists() or authorized.read_bytes() != public.read_bytes():
         shutil.copyfile(public, authorized)
     return key
+
+
+def _hosts(network: str) -> dict[str, dict[str, str]]:
+    """That inventory's hosts with the same last numbers in another network."""
+    listed = subprocess.run(["ansible-inventory", "-i", str(FRIENDS_CAFE), "--list"], check=True, capture_output=True, text=True).stdout
+    prefix = network.rpartition(".")[0]
+    return {
+        name: {"ansible_host": f"{prefix}.{variables['ansible_host'].rpartition('.')[2]}"}
+        for name, variables in json.loads(listed)["_meta"]["hostvars"].items()
+    }
 
 
 def _variables(name: str, debian: str, path: Path) -> dict[str, Any]:
@@ -84,13 +97,18 @@ def inventory(name: str, debian: str) -> Path:
 
     What is no inventory (figures, the authority's certificate) goes beside it: Ansible reads every file within.
     """
-    import json
-
     path = CACHE / "fleets" / f"{name}-{debian}" / "inventory"
-    (path / "group_vars" / "all").mkdir(parents=True, exist_ok=True, mode=0o700)
-    (path / "hosts.json").write_text('{"all": {}}\n')
+    everywhere = path / "group_vars" / "all"
+    everywhere.mkdir(parents=True, exist_ok=True, mode=0o700)
+    written, network = everywhere / "fleet.yml", NETWORKS.get(name)
+    if written.exists() and json.loads(written.read_text()).get("stack_network") != network:
+        # Its certificates are of the former addresses.
+        (everywhere / "secrets.yml").unlink(missing_ok=True)
+    hosts = _hosts(network) if network else {}
+    variables = {**_variables(name, debian, path), **({"stack_network": network} if network else {})}
+    (path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}) + "\n")
     # JSON is YAML; templates in it are for Ansible.
-    (path / "group_vars" / "all" / "fleet.yml").write_text(json.dumps(_variables(name, debian, path), indent=2) + "\n")
+    written.write_text(json.dumps(variables, indent=2) + "\n")
     return path
 
 

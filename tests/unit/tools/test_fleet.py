@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
+import json
+import subprocess
 
 import pytest
 
-from tools import bench, checks, demo, fleet
+from tools import bench, demo, fleet
 from tools.ground import Failure
 
-STARTS = {
-    "demo": lambda: demo.up("13"), "bench": lambda: bench.main("13", "bench.json"), "cluster": lambda: checks._scenario("cluster", "13"),
-}
+STARTS = {"demo": lambda: demo.up("13"), "bench": lambda: bench.main("13", "bench.json")}
 
 
 @pytest.fixture()
@@ -27,7 +28,7 @@ def up(monkeypatch, tmp_path):
     for step in ("engine", "environment", "images"):
         monkeypatch.setattr(getattr(bench, step), "ensure", lambda *words: None)
     monkeypatch.setattr(fleet, "repository", lambda: None)
-    for module, name in ((demo, "provision"), (fleet, "inventory"), (fleet, "down"), (checks, "run")):
+    for module, name in ((demo, "provision"), (fleet, "inventory"), (fleet, "down")):
         monkeypatch.setattr(module, name, lambda *words, **more: pytest.fail("it went on"))
     return there
 
@@ -40,6 +41,30 @@ def test_a_fleet_of_the_same_addresses_is_refused_with_what_removes_it(up, name,
     with pytest.raises(Failure, match=f"fleet `{other}`") as refused:
         STARTS[name]()
     assert ("./sabakan demo --down" if other == "demo" else f"docker network rm sabakan-{other}") in refused.value.next_step
+
+
+def test_the_cluster_may_run_beside_the_demo(monkeypatch, tmp_path):
+    monkeypatch.setattr(fleet, "CACHE", tmp_path)
+    (tmp_path / "ssh_key").touch()
+    (tmp_path / "ssh_key.pub").write_text("ssh-ed25519 AAAA sabakan\n")
+    # As an earlier version has left it, with certificates of other addresses.
+    everywhere = tmp_path / "fleets" / "cluster-13" / "inventory" / "group_vars" / "all"
+    everywhere.mkdir(parents=True)
+    (everywhere / "fleet.yml").write_text("{}")
+    (everywhere / "secrets.yml").touch()
+    found = {}
+    for name in ("cluster", "demo"):
+        words = ["ansible-inventory", "-i", str(fleet.FRIENDS_CAFE), "-i", str(fleet.inventory(name, "13")), "--list"]
+        found[name] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)["_meta"]["hostvars"]
+    assert not (everywhere / "secrets.yml").exists()
+    hosts, there = found["cluster"], found["demo"]
+    assert hosts.keys() == there.keys() and {host["stack_network"] for host in hosts.values()} == {"10.91.1.0/24"}
+    network = ipaddress.ip_network("10.91.1.0/24")
+    assert all(ipaddress.ip_address(host["ansible_host"]) in network for host in hosts.values())
+    assert not {host["ansible_host"] for host in hosts.values()} & {host["ansible_host"] for host in there.values()}
+    (everywhere / "secrets.yml").touch()
+    fleet.inventory("cluster", "13")
+    assert (everywhere / "secrets.yml").exists()
 
 
 def test_the_key_that_running_hosts_read_is_not_written_anew(monkeypatch, tmp_path):
