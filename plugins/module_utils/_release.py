@@ -24,7 +24,7 @@ def commit_of(listing: str, ref: str) -> str:
         columns = line.split("\t")
         if len(columns) == 2 and COMMIT.fullmatch(columns[0]):
             found[columns[1]] = columns[0]
-    for name in (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", ref):
+    for name in (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", f"{ref}^{{}}", ref):
         if name in found:
             return found[name]
     return ""

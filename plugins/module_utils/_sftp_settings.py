@@ -40,7 +40,9 @@ def read_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def wrong_options(driver: Mapping[str, Any], options: Sequence[str]) -> list[str]:
     """What is wrong with the words that are added to a driver's command: nothing may be said twice, or be none."""
     nested = [item["words"] if isinstance(item, Mapping) else [item] for item in driver["command"]]
-    own = {str(word) for item in nested for word in item if str(word).startswith("--")}
+    words = [str(word) for item in nested for word in item if str(word).startswith("--")]
+    # A constant of the driver's, as --timeout=60s, may be said again: the last one counts.
+    own = {word.split("=")[0] for word in words if "=" not in word or "{" in word}
     twice = [word for word in options if word.split("=")[0] in own]
     errors = [f"sftp_s3_driver_options: {word} is set by the role itself." for word in twice]
     if any(not word or set("\n\0") & set(word) for word in options):

@@ -23,7 +23,7 @@ def parse_size(text: str, least: int = SMALLEST) -> int:
     """Bytes of 512M, 1.5G, 2GiB or 1T, rounded down to whole MiB; ValueError says what is wrong."""
     match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([MGT])(?:i?B)?\s*", str(text), re.IGNORECASE | re.ASCII)
     if not match:
-        hint = f": say {text}M or {text}G" if re.fullmatch(r"\d+", str(text), re.ASCII) else ""
+        hint = f": say {text}M or {text}G" if re.fullmatch(r"0*[1-9]\d*", str(text), re.ASCII) else ""
         raise ValueError(f"{text!r} is no size; a number and M, G or T is, such as 512M or 2G{hint}")
     size = int(float(match[1]) * UNITS[match[2].upper()]) // MIB * MIB
     if size < least:

@@ -106,7 +106,7 @@ class Git:
             self(["init", "--quiet", "--bare", probe])
             code, error = self(["-C", probe, "fetch", "--quiet", "--depth=1", "--filter=tree:0", repository, ref])[::2]
             return ("" if code else ref), error
-        code, listing, error = self(["ls-remote", repository, ref, f"refs/tags/{ref}^{{}}"])
+        code, listing, error = self(["ls-remote", repository, ref, f"refs/tags/{ref}^{{}}", f"{ref}^{{}}"])
         if code:
             self.module.fail_json(msg=f"the git repository {repository} cannot be read: {error.strip()}")
         return _release.commit_of(listing, ref), error

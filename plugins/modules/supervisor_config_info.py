@@ -138,7 +138,12 @@ def runs_as(path):
         if process.name == "supervisord":
             configuration = host.links.supervisor(process.pid)[0]
             if configuration and configuration.path == path:
-                return pwd.getpwuid(os.stat(f"/proc/{process.pid}").st_uid).pw_name, host.environ(process.pid)
+                number = os.stat(f"/proc/{process.pid}").st_uid
+                try:
+                    return pwd.getpwuid(number).pw_name, host.environ(process.pid)
+                except KeyError:
+                    # supervisord takes a number too.
+                    return str(number), host.environ(process.pid)
     return "", {}
 
 

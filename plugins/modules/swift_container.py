@@ -107,6 +107,8 @@ class Account:
             if error.code == 404 and method == "HEAD":
                 return None
             self.module.fail_json(msg=f"{method} of container {name}: {error.code} {error.reason}")
+        except OSError as error:
+            self.module.fail_json(msg=f"{method} of container {name}: {error}")
         return answer.headers
 
 

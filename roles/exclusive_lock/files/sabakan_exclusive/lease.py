@@ -99,13 +99,18 @@ class Lease:
 
     def acquire(self, wait: float, sleep: Callable[[float], None], describe: Callable[[dict[str, Any]], str]) -> None:
         """Raises Held when another has it after wait seconds, Unavailable when the store does not answer."""
-        until, seen = self.clock() + wait, None
+        until, seen, refused = self.clock() + wait, None, False
         while True:
             found = self.store.read()
             moment = self.clock()
             if found is None:
                 if self._take(None, 1):
                     return
+                # Somebody was faster, whom the next look shows; or the store contradicts itself.
+                if refused and moment >= until:
+                    raise Unavailable("the store has no lease, and refuses to make one as if there were one already")
+                refused = True
+                sleep(min(1.0, self.ttl / 60))
                 continue
             etag, other = found
             seen = look(seen, etag, moment)

@@ -13,7 +13,7 @@ LISTING = f"{A}\trefs/tags/v1\n{B}\trefs/tags/v1^{{}}\n{C}\trefs/heads/main\n{A}
 
 
 @pytest.mark.parametrize(("ref", "expected"), [
-    ("v1", B), ("main", C), ("v2", A), ("v", ""), ("refs/heads/main", C), ("v99", ""),
+    ("v1", B), ("main", C), ("v2", A), ("v", ""), ("refs/heads/main", C), ("refs/tags/v1", B), ("v99", ""),
 ])
 def test_a_ref_is_its_peeled_tag_then_its_branch(ref, expected):
     assert _release.commit_of(LISTING, ref) == expected

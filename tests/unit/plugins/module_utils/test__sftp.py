@@ -42,7 +42,7 @@ def test_mount_s3_is_called_as_it_documents():
     said = command(READER, endpoint="https://s3.example:8080", path_style=True, ca_certificate="PEM", region="ap-northeast-1")
     assert said.startswith("mount-s3 films /srv/s3/films-")
     for part in (
-        "--foreground", "--prefix in/", "--region ap-northeast-1", "--endpoint-url https://s3.example:8080", "--force-path-style",
+        "--foreground", "--prefix=in/", "--region ap-northeast-1", "--endpoint-url https://s3.example:8080", "--force-path-style",
         "--ca-bundle /etc/sabakan-sftp/ca.crt", "--read-only", "--allow-other", "--uid 900", "--gid 900", "--memory-target ",
         "--read-part-size 8388608", "--write-part-size 8388608",
     ):
@@ -160,6 +160,7 @@ def test_what_is_put_aside_can_be_looked_at_there_and_deleted_here(on_truncated)
         ({"architecture": "armv7l"}, "armv7l"),
         ({"driver_options": ["--memory-target", "600"]}, "--memory-target is set by the role itself"),
         ({"driver_options": ["--prefix=x/"]}, "--prefix=x/ is set by the role itself"),
+        ({"driver": "rclone", "driver_options": ["--timeout=9s", "--uid=0"]}, "driver_options: --uid=0 is set by the role itself"),
         ({"driver_options": [""]}, "one of the words is empty"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from memory_store import Store
-from sabakan_exclusive.lease import Lease, Seen, deadlines, look, may_take
+from sabakan_exclusive.lease import Conflict, Lease, Seen, Unavailable, deadlines, look, may_take
 from sabakan_exclusive.lock import Held
 
 TTL = 60.0
@@ -64,6 +64,20 @@ def test_the_second_is_refused_without_waiting() -> None:
     with pytest.raises(Held, match="held by h, token 1"):
         take(store, clock)
     assert clock.now == 0
+
+
+@pytest.mark.parametrize("wait", [0.0, 30.0])
+def test_a_store_that_contradicts_itself_is_given_up_and_not_asked_without_pause(monkeypatch: pytest.MonkeyPatch, wait: float) -> None:
+    store, clock, asked = Store(), Clock(0), []
+
+    def create(record: dict[str, Any]) -> str:
+        asked.append(clock.now)
+        raise Conflict("409")
+
+    monkeypatch.setattr(store, "create", create)
+    with pytest.raises(Unavailable, match="has no lease, and refuses"):
+        take(store, clock, wait)
+    assert asked == sorted(set(asked)) and wait <= clock.now <= wait + 2
 
 
 @pytest.mark.parametrize("start", [0.0, 1e9, 5.0])
