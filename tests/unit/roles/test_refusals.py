@@ -44,6 +44,7 @@ def test_a_value_that_a_daemon_would_misread_is_refused(tmp_path: Path, role: st
     assert code != 0
     assert says in output
 
+
 VAULTED = "!vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6161\n"
 
 
