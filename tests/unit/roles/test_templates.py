@@ -61,3 +61,8 @@ def test_a_backslash_of_the_archive_command_reaches_the_shell(tmp_path: Path) ->
         "postgresql_archive_command": r"sed 's/\.x//' %p", "__postgresql_version": "17", "__postgresql_max_slot_wal_keep_size": "1024",
     }
     assert r"archive_command = 'sed ''s/\\.x//'' %p'" in rendered(tmp_path, "postgresql", "sabakan.conf.j2", variables).splitlines()
+
+
+def test_the_web_may_take_as_long_as_mastodon_s_own_proxy_lets_it(tmp_path: Path) -> None:
+    text = rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1})
+    assert "timeout server 120s" in text.split("\nbackend puma\n")[1].split("\nbackend ")[0]
