@@ -40,6 +40,16 @@ def test_host_keys_are_on_the_disk_before_they_have_their_names(tmp_path: Path) 
     assert "sync new new.pub" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize(("found", "told"), [
+    ({"installed": False, "present": False}, True), ({"installed": True, "present": False}, True), ({"installed": True, "present": True}, False),
+], ids=["new", "unpacked", "in use"])
+def test_the_package_is_kept_from_making_a_cluster_until_there_is_one(tmp_path: Path, found: dict[str, bool], told: bool) -> None:
+    tell = task("postgresql", "install", "Keep the package from making a cluster")
+    code, output = play(tmp_path, "postgresql", [tell], {"__postgresql_cluster": found}, "--check", "--diff")
+    assert code == 0, output
+    assert ("create_main_cluster = false" in output) == told
+
+
 @pytest.fixture
 def release(tmp_path: Path) -> dict[str, Any]:
     """What the fetch of a release is told; some of its gems are there."""
