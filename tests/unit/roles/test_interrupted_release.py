@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from role_run import ROLES, play
 
 VERSION = "def major\n4\nend\ndef minor\n5\nend\ndef patch\n0\nend\n"
@@ -51,3 +53,29 @@ def test_it_is_judged_when_it_is_whole(tmp_path: Path, release: dict[str, Any], 
     code, output = play(tmp_path, "mastodon", tasks, {**release, **more}, *arguments)
     assert ("config/sidekiq.yml has the queues" in output) == refused, output
     assert (code != 0) == refused, output
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_schema_is_loaded_by_one_run_at_a_time(tmp_path: Path, release: dict[str, Any], goes_on: bool) -> None:
+    """What was ended at the controller goes on here, and two drop each other's tables."""
+    home = Path(release["mastodon_home"])
+    target = next((home / "releases").iterdir())
+    (home / "shared").mkdir()
+    (target / ".env.production").write_text("DB_PASS='secret'\n")
+    (tmp_path / "bin").mkdir()
+    for name in ("bundle", "psql"):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/log\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    tasks = yaml.safe_load((ROLES / "mastodon/tasks/migrate.yml").read_text())
+    load = next(task for task in tasks if task["name"] == "Load the schema and the seeds into the empty database")
+    variables = {
+        **release, "__mastodon_release": {"commit": target.name}, "__mastodon_migrations": {"state": "initialising", "loaded": False},
+        "__mastodon_direct_environment": {"PATH": f"{tmp_path}/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+    }
+    with (home / "shared/.initialising").open("w") as lock:
+        if goes_on:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        code, output = play(tmp_path, "mastodon", [load], variables)
+    assert (code != 0) == goes_on, output
+    assert ("an earlier run still loads the schema" in output) == goes_on
+    assert (tmp_path / "log").exists() == (not goes_on)
