@@ -56,6 +56,14 @@ def test_loopback_is_served_once(tmp_path: Path, role: str, template: str, varia
     assert line in rendered(tmp_path, role, template, variables).splitlines()
 
 
+def test_a_migrator_that_has_lost_its_power_loses_its_lock_within_minutes(tmp_path: Path) -> None:
+    """The kernel's own 7200 s would refuse every migration of two hours."""
+    variables = {"__postgresql_cluster": {"space": {"total": 8192, "free": 8192}}}
+    lines = rendered(tmp_path, "postgresql", "sabakan.conf.j2", variables).splitlines()
+    idle, interval, count = (int(line.split(" = ")[1]) for line in lines if line.startswith("tcp_keepalives_"))
+    assert idle + interval * count <= 180
+
+
 def test_a_backslash_of_the_archive_command_reaches_the_shell(tmp_path: Path) -> None:
     variables = {
         "postgresql_archive_command": r"sed 's/\.x//' %p", "__postgresql_version": "17", "__postgresql_max_slot_wal_keep_size": "1024",
