@@ -67,15 +67,17 @@ def test_a_schema_is_loaded_by_one_run_at_a_time(tmp_path: Path, release: dict[s
         (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/log\n')
         (tmp_path / "bin" / name).chmod(0o755)
     tasks = yaml.safe_load((ROLES / "mastodon/tasks/migrate.yml").read_text())
-    load = next(task for task in tasks if task["name"] == "Load the schema and the seeds into the empty database")
+    first, load = (next(task for task in tasks if task["name"].startswith(name)) for name in ("Await what", "Load the schema"))
     variables = {
         **release, "__mastodon_release": {"commit": target.name}, "__mastodon_migrations": {"state": "initialising", "loaded": False},
         "__mastodon_direct_environment": {"PATH": f"{tmp_path}/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
     }
-    with (home / "shared/.initialising").open("w") as lock:
+    with (home / "shared/.migrating").open("w") as lock:
         if goes_on:
             fcntl.flock(lock, fcntl.LOCK_EX)
         code, output = play(tmp_path, "mastodon", [load], variables)
-    assert (code != 0) == goes_on, output
-    assert ("an earlier run still loads the schema" in output) == goes_on
+        waited, told = play(tmp_path, "mastodon", [first], {**variables, "__mastodon_alone": ["flock", "--verbose", "--timeout", "1", str(home / "shared/.migrating")]})
+    assert (code != 0) == (waited != 0) == goes_on, output + told
+    assert ("flock: timeout while waiting to get lock" in told) == goes_on
+    assert ("another run has begun to load the schema" in output) == goes_on
     assert (tmp_path / "log").exists() == (not goes_on)

@@ -71,12 +71,13 @@ def test_a_database_from_before_4_3_is_not_brought_to_a_later_one_at_once(tmp_pa
         (release / name).touch()
     (release / "lib/mastodon").mkdir(parents=True)
     (release / "lib/mastodon/version.rb").write_text(VERSION)
+    (tmp_path / "shared").mkdir()
     psql = tmp_path / "bin" / "psql"
     psql.parent.mkdir()
     psql.write_text("#!/bin/sh\nprintf 'tables 90\\nserver 170005\\nversion 20230907150100\\n'\n")
     psql.chmod(0o755)
     monkeypatch.setenv("PATH", str(psql.parent), prepend=":")
-    variables = {"mastodon_home": str(tmp_path), "mastodon_user": "sabakan-nobody", "__mastodon_release": {"commit": "abc"}}
+    variables = {"mastodon_home": str(tmp_path), "mastodon_user": "root", "__mastodon_release": {"commit": "abc"}}
     migrate = {"ansible.builtin.include_role": {"name": str(ROLES / "mastodon"), "tasks_from": "migrate"}}
     code, output = play(tmp_path, "mastodon", [migrate], variables)
     assert code != 0
