@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -64,6 +65,17 @@ def _base(debian: str, scratch: Path) -> str:
     return tag
 
 
+def _forget_old(debian: str) -> None:
+    """Removes the images of before the last week, two gigabytes each; another run may have begun in that one."""
+    kept = (WEEK, time.strftime("%G%V", time.localtime(time.time() - 7 * 86400)))
+    listed = subprocess.run(
+        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=sabakan/*"], capture_output=True, text=True, check=False,
+    ).stdout.split()
+    for tag in listed:
+        if re.fullmatch(rf"sabakan/(?:base|bare|host):{debian}-[0-9a-f]{{12}}-\d{{6}}", tag) and not tag.endswith(kept):
+            subprocess.run(["docker", "image", "rm", tag], capture_output=True, check=False)
+
+
 def ensure(debian: str, kinds: tuple[str, ...] = ("bare", "host")) -> None:
     """Builds what is missing of a release's images."""
     wanted = {kind: tag for kind, tag in tags(debian).items() if kind in kinds}
@@ -85,3 +97,4 @@ def ensure(debian: str, kinds: tuple[str, ...] = ("bare", "host")) -> None:
                 log=f"image-{kind}-{debian}", label=f"Building the image of the {kind} Debian {debian} (bare: seconds, host: two minutes)",
                 env={"DOCKER_BUILDKIT": "0"},
             )
+    _forget_old(debian)

@@ -34,6 +34,7 @@ REMOVED: dict[str, Removed] = {
     "REDIS_NAMESPACE": Removed(
         (4, 4), "REDIS_DB or a Redis of its own, after the keys are migrated, and ES_PREFIX for Elasticsearch"
     ),
+    "REDIS_USERNAME": Removed((4, 4), "REDIS_USER, which web, Sidekiq and streaming all read"),
     "FETCH_REPLIES_ENABLED": Removed((4, 5), _ALWAYS_ON),
     "FETCH_REPLIES_COOLDOWN_MINUTES": Removed((4, 5), _ALWAYS_ON),
     "FETCH_REPLIES_INITIAL_WAIT_MINUTES": Removed((4, 5), _ALWAYS_ON),
@@ -41,6 +42,8 @@ REMOVED: dict[str, Removed] = {
     "FETCH_REPLIES_MAX_SINGLE": Removed((4, 5), _ALWAYS_ON),
     "FETCH_REPLIES_MAX_PAGES": Removed((4, 5), _ALWAYS_ON),
     "MASTODON_USE_LIBVIPS": Removed((4, 6), "nothing: libvips is the only one left"),
+    "MAGICK_CONFIGURE_PATH": Removed((4, 6), "nothing: ImageMagick is gone"),
+    "ENABLE_SIDEKIQ_UNIQUE_JOBS_UI": Removed((4, 6), "nothing: that page is gone"),
 }
 RENAMED = {
     "WHITELIST_MODE": "LIMITED_FEDERATION_MODE",

@@ -15,6 +15,9 @@ from ansible_collections.sabakan.vps.plugins.module_utils._queues import queues_
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # The comment on a database that was empty when its schema began to be loaded, until the seeds are in.
 INITIALISING = "sabakan: initialising"
+# The post-deployment migration of second factors, of 4.3. From 4.4 on its file asks for OTP_SECRET itself, which no
+# environment has any more then, and migrations from before 4.3 beside running services are no longer supported.
+SECOND_FACTORS = "20240307180905"
 
 
 def commit_of(listing: str, ref: str) -> str:
@@ -101,3 +104,9 @@ def database_state(tables: int, versions: Iterable[str], comment: str) -> str:
     if versions:
         return "ready"
     return "foreign" if tables else "empty"
+
+
+def release_between(version: str, state: str, waiting: Iterable[str]) -> str:
+    """The Mastodon that a database has to be brought to before this one; empty when there is none."""
+    numbers = tuple(int(part) for part in version.split(".")[:2]) if version else ()
+    return "4.3" if state == "ready" and numbers >= (4, 4) and SECOND_FACTORS in waiting else ""

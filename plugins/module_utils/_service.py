@@ -181,8 +181,8 @@ def ceiling(nr_open: str, limits_of_systemd: str, status_of_systemd: str) -> tup
     return most, "the kernel's fs.nr_open"
 
 
-def refusals(unit: dict[str, Any], shown: dict[str, str], most: int, why: str) -> list[str]:
-    """What can never work, told before anything changes."""
+def refusals(unit: dict[str, Any], shown: dict[str, str], most: int, why: str, reloaded: bool = False) -> list[str]:
+    """What can never work, told before anything changes. Of files that systemd is still to read again it tells nothing."""
     name, limits = unit["name"], unit["limits"] or {}
     found = [f"listens_on: {text}" for text in map(_sockets.why_not_an_endpoint, unit["listens_on"]) if text]
     if limits and not name.endswith(".service"):
@@ -196,6 +196,8 @@ def refusals(unit: dict[str, Any], shown: dict[str, str], most: int, why: str) -
         f"{key} {shown_limit(limit)}: the soft limit is above the hard one" for key, limit in limits.items()
         if pair(limit)[1] != UNLIMITED and (pair(limit)[0] == UNLIMITED or pair(limit)[0] > pair(limit)[1])
     ]
+    if shown.get("NeedDaemonReload") == "yes" and not reloaded:
+        return found
     state = shown.get("LoadState", "")
     if state == "masked":
         found.append(f"is masked; `systemctl unmask {name}` if it is to run")

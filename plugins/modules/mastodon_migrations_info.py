@@ -46,6 +46,10 @@ state:
 loaded: {description: Whether any migration is recorded., type: bool, returned: success}
 pre: {description: Versions that wait and belong before the new code., type: list, elements: str, returned: success}
 post: {description: Versions that wait and belong after it., type: list, elements: str, returned: success}
+between:
+  description: The Mastodon that must be deployed before this release, of which the database has not seen all; empty for none.
+  type: str
+  returned: success
 server_version: {description: server_version_num of PostgreSQL., type: int, returned: success}
 """
 
@@ -66,6 +70,14 @@ SELECT 'version ' || version FROM public.schema_migrations;
 """
 
 
+def version_of(release):
+    try:
+        with open(os.path.join(release, "lib/mastodon/version.rb"), encoding="utf-8", errors="replace") as stream:
+            return _release.version_of(stream.read())
+    except OSError:
+        return ""
+
+
 def files(path):
     return os.listdir(path) if os.path.isdir(path) else []
 
@@ -84,7 +96,7 @@ def main():
     )
     asked = module.params
     psql = module.get_bin_path("psql")
-    unknown = {"state": "unknown", "loaded": False, "pre": [], "post": [], "server_version": 0}
+    unknown = {"state": "unknown", "loaded": False, "pre": [], "post": [], "between": "", "server_version": 0}
     if not psql and module.check_mode:
         module.exit_json(**unknown)
     code, text, error = module.run_command(
@@ -104,9 +116,10 @@ def main():
     first = {key: value for key, value in rows if key != "version"}
     pre = _release.migration_versions(files(os.path.join(asked["release"], "db/migrate")))
     post = _release.migration_versions(files(os.path.join(asked["release"], "db/post_migrate")))
+    state = _release.database_state(int(first.get("tables", 0)), applied, first.get("comment", ""))
     module.exit_json(
-        state=_release.database_state(int(first.get("tables", 0)), applied, first.get("comment", "")),
-        loaded=bool(applied), pre=sorted(pre - applied), post=sorted(post - applied),
+        state=state, loaded=bool(applied), pre=sorted(pre - applied), post=sorted(post - applied),
+        between=_release.release_between(version_of(asked["release"]), state, post - applied),
         server_version=int(first.get("server", 0)),
     )
 

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads a data directory, running or not, there or not, and judges whether it may serve as the primary or the standby
     that is asked for. It changes nothing.
-  - A directory that is missing or empty may become anything, unless it is a mount point or a link: a cluster is made
+  - A directory that is missing or empty may become anything, unless it is a mount point or a link, as a cluster is made
     beside it and renamed into its place. A cluster is refused when it is not of the release asked,
     has no checksums, follows somebody although a primary is asked, follows nobody although a standby is asked, or is
     of another system identifier or of a later timeline than its source.

@@ -118,7 +118,7 @@ UNIT_SPEC = {
 }
 
 
-def check_units(module, systemd, units, shown):
+def check_units(module, systemd, units, shown, reloaded=False):
     """Refuses what can never work, before anything changes."""
     most, why = systemd.ceiling()
     refused = []
@@ -132,7 +132,7 @@ def check_units(module, systemd, units, shown):
                 unit["limits"][name] = _service.parse_wanted(value)
             except ValueError:
                 module.fail_json(msg=f"{unit['name']}: limit {name} must be a whole number, or two as soft:hard, not {value!r}")
-        refused += [f"{unit['name']}: {text}" for text in _service.refusals(unit, shown[unit["name"]], most, why)]
+        refused += [f"{unit['name']}: {text}" for text in _service.refusals(unit, shown[unit["name"]], most, why, reloaded)]
     if refused:
         module.fail_json(msg="; ".join(refused))
 
@@ -209,7 +209,7 @@ def main():
     if not module.check_mode and (stale or any(drop_ins.values())):
         systemd.call("daemon-reload")
         shown = systemd.show(names)
-        check_units(module, systemd, units, shown)
+        check_units(module, systemd, units, shown, reloaded=True)
         missing = [name for name in names if shown[name].get("LoadState") != "loaded"]
         if missing:
             module.fail_json(msg=f"{', '.join(missing)}: no such unit on this host; its package or unit file is missing")

@@ -44,6 +44,7 @@ def test_a_value_that_a_daemon_would_misread_is_refused(tmp_path: Path, role: st
     assert code != 0
     assert says in output
 
+
 VAULTED = "!vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6161\n"
 
 
@@ -58,3 +59,26 @@ def test_a_file_of_secrets_that_holds_more_is_not_written_over(tmp_path: Path, m
     assert says in output
     assert more in path.read_text() and "redis_password: kept" in path.read_text()
     assert ("secret_key_base" in path.read_text()) == (not says)
+
+
+VERSION = "def major\n 4\nend\ndef minor\n 5\nend\ndef patch\n 15\nend\n"
+
+
+def test_a_database_from_before_4_3_is_not_brought_to_a_later_one_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = tmp_path / "releases" / "abc"
+    for name in ("db/migrate/20230907150100_old.rb", "db/migrate/20250101000000_new.rb", "db/post_migrate/20240307180905_second_factors.rb"):
+        (release / name).parent.mkdir(parents=True, exist_ok=True)
+        (release / name).touch()
+    (release / "lib/mastodon").mkdir(parents=True)
+    (release / "lib/mastodon/version.rb").write_text(VERSION)
+    psql = tmp_path / "bin" / "psql"
+    psql.parent.mkdir()
+    psql.write_text("#!/bin/sh\nprintf 'tables 90\\nserver 170005\\nversion 20230907150100\\n'\n")
+    psql.chmod(0o755)
+    monkeypatch.setenv("PATH", str(psql.parent), prepend=":")
+    variables = {"mastodon_home": str(tmp_path), "mastodon_user": "sabakan-nobody", "__mastodon_release": {"commit": "abc"}}
+    migrate = {"ansible.builtin.include_role": {"name": str(ROLES / "mastodon"), "tasks_from": "migrate"}}
+    code, output = play(tmp_path, "mastodon", [migrate], variables)
+    assert code != 0
+    assert "from before Mastodon 4.3" in output
+    assert "Run the migrations" not in output

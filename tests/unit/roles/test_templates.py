@@ -56,6 +56,14 @@ def test_loopback_is_served_once(tmp_path: Path, role: str, template: str, varia
     assert line in rendered(tmp_path, role, template, variables).splitlines()
 
 
+def test_a_migrator_that_has_lost_its_power_loses_its_lock_within_minutes(tmp_path: Path) -> None:
+    """The kernel's own 7200 s would refuse every migration of two hours."""
+    variables = {"__postgresql_cluster": {"space": {"total": 8192, "free": 8192}}}
+    lines = rendered(tmp_path, "postgresql", "sabakan.conf.j2", variables).splitlines()
+    idle, interval, count = (int(line.split(" = ")[1]) for line in lines if line.startswith("tcp_keepalives_"))
+    assert idle + interval * count <= 180
+
+
 def test_a_backslash_of_the_archive_command_reaches_the_shell(tmp_path: Path) -> None:
     variables = {
         "postgresql_archive_command": r"sed 's/\.x//' %p", "__postgresql_version": "17", "__postgresql_max_slot_wal_keep_size": "1024",
@@ -77,3 +85,8 @@ def test_the_store_gets_no_header_of_a_client(tmp_path: Path) -> None:
     assert {line for line in lines if line.startswith("proxy_set_header ")} == {
         "proxy_set_header Host media.s3.example.org;", 'proxy_set_header Connection "";', 'proxy_set_header User-Agent "media-proxy";',
     }
+
+
+def test_the_web_may_take_as_long_as_mastodon_s_own_proxy_lets_it(tmp_path: Path) -> None:
+    text = rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1})
+    assert "timeout server 120s" in text.split("\nbackend puma\n")[1].split("\nbackend ")[0]

@@ -33,7 +33,7 @@ def test_two_first_runs_make_one_environment(monkeypatch, place):
 
     monkeypatch.setattr(environment, "run", slow)
     monkeypatch.setattr(environment, "_install", lambda venv: None)
-    runs = [threading.Thread(target=environment.ensure) for _ in range(2)]
+    runs = [threading.Thread(target=environment.ensure) for dummy in range(2)]
     for one in runs:
         one.start()
     for one in runs:

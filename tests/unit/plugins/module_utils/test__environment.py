@@ -37,8 +37,11 @@ def test_a_complete_environment_passes(version: str) -> None:
         ("STATSD_ADDR", "4.2", "4.3"),
         ("OTP_SECRET", "4.3", "4.4"),
         ("REDIS_NAMESPACE", "4.3", "4.4"),
+        ("REDIS_USERNAME", "4.3", "4.4"),
         ("FETCH_REPLIES_ENABLED", "4.4", "4.5"),
         ("MASTODON_USE_LIBVIPS", "4.5", "4.6"),
+        ("MAGICK_CONFIGURE_PATH", "4.5", "4.6"),
+        ("ENABLE_SIDEKIQ_UNIQUE_JOBS_UI", "4.5", "4.6"),
     ],
 )
 def test_a_removed_variable_is_refused_from_its_version_on(name: str, last: str, since: str) -> None:

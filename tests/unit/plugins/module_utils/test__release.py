@@ -101,3 +101,16 @@ def test_only_migrations_have_versions():
 ])
 def test_a_database_is_loaded_over_only_with_proof(tables, versions, comment, expected):
     assert _release.database_state(tables, versions, comment) == expected
+
+
+@pytest.mark.parametrize(("version", "state", "waiting", "expected"), [
+    ("4.5.15", "ready", ["20240307180905", "20250520192024"], "4.3"),
+    ("4.4.0", "ready", ["20240307180905"], "4.3"),
+    ("4.3.23", "ready", ["20240307180905"], ""),
+    ("4.5.15", "ready", ["20250520192024"], ""),
+    ("4.5.15", "empty", ["20240307180905"], ""),
+    ("4.5.15", "initialising", ["20240307180905"], ""),
+    ("", "ready", ["20240307180905"], ""),
+])
+def test_a_database_from_before_4_3_takes_4_3_first(version, state, waiting, expected):
+    assert _release.release_between(version, state, waiting) == expected

@@ -272,6 +272,27 @@ def test_a_masked_unit_is_refused(host, run):
     assert "systemctl unmask" in run({"name": NAME, "enabled": True})["msg"]
 
 
+@pytest.mark.parametrize("state", ["masked", "bad-setting", "error"])
+def test_a_unit_file_that_has_been_mended_since_systemd_read_it_is_read_again(host, run, state):
+    host.add(LoadState=state, NeedDaemonReload="yes")
+    call = host.call
+
+    def reading(*words: str, check: bool = True) -> tuple[int, str]:
+        if words == ("daemon-reload",):
+            host.units[NAME].update(LoadState="loaded", NeedDaemonReload="no")
+        return call(*words, check=check)
+
+    host.call = reading
+    assert run({"name": NAME}, check=True)["units"][0]["action"] == "start"
+    assert run({"name": NAME})["units"][0]["action"] == "start"
+
+
+def test_a_masked_unit_is_refused_though_a_reload_does_not_settle_it(host, run):
+    host.add(LoadState="masked", NeedDaemonReload="yes")  # for ever where it has drop-ins, before systemd 257
+    assert "systemctl unmask" in run({"name": NAME})["msg"]
+    assert [words[0] for words in host.calls] == ["daemon-reload"]
+
+
 def test_units_are_acted_on_in_order_and_only_where_needed(host, run, config):
     for name in ("a.service", "b.service"):
         host.add(name)
