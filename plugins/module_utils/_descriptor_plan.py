@@ -66,8 +66,11 @@ def wrong_shape(services: object) -> list[str]:
         name = service.get("name") if isinstance(service, Mapping) else None
         if not isinstance(name, str) or not name:
             found.append(f"service {number} of descriptor_limits_services must be a mapping with a name, not {service!r}")
-        elif not isinstance(definition := service.get("definition") or {}, Mapping) or not isinstance(definition.get("ulimits") or [], list):
+        # Of a definition no more is told than is wrong: its environment may hold passwords.
+        elif not isinstance(definition := service.get("definition") or {}, Mapping):
             found.append(f"{name}: definition must be a mapping, the options of community.docker.docker_container, not {definition!r}")
+        elif not isinstance(own := definition.get("ulimits") or [], list):
+            found.append(f"{name}: ulimits of its definition must be a list, not {own!r}")
     return found
 
 

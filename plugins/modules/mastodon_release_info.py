@@ -61,12 +61,15 @@ removable: {description: Paths of releases to remove., type: list, elements: str
 import glob
 import os
 import pwd
+import re
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sabakan.vps.plugins.module_utils import _release, _runtimes
 
 MARKER = ".sabakan-complete"
+# Releases, and their archives that an interrupted run has left.
+DEPLOYED = re.compile(r"[0-9a-f]{40}(-[0-9a-f]{40}\.tar\.gz)?")
 
 
 def read(path):
@@ -77,20 +80,29 @@ def read(path):
         return ""
 
 
+def owner_of(module):
+    """The user as whom root runs what the user could have put there; None where there is none yet."""
+    try:
+        return pwd.getpwnam(module.params["user"]) if os.geteuid() == 0 else None
+    except KeyError:
+        return None
+
+
+def as_user(module, owner):
+    """By its whole path: a search path may begin with directories of the user's."""
+    return [module.get_bin_path("runuser", required=True), "-u", owner.pw_name, "--"] if owner else []
+
+
 class Git:
     """Git with the settings of this role alone; the settings reach a file:// repository's own process too."""
 
     def __init__(self, module, directory):
         self.module, self.git, self.directory = module, module.get_bin_path("git"), directory
-        self.prefix = []
+        owner = owner_of(module)
+        self.prefix = as_user(module, owner)
         self.environ = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.path.join(directory, "gitconfig")}
-        try:
-            owner = pwd.getpwnam(module.params["user"])
-        except KeyError:
-            owner = None
-        if owner and os.geteuid() == 0:
+        if owner:
             os.chown(directory, owner.pw_uid, owner.pw_gid)
-            self.prefix = ["runuser", "-u", owner.pw_name, "--"]
             self.environ["HOME"] = owner.pw_dir
         for name, value in module.params["git_config"].items():
             for single in value if isinstance(value, list) else [value]:
@@ -113,12 +125,26 @@ class Git:
 
 
 def found_by(module, program, words, directory):
-    """What a program of the search path says in a directory; rbenv chooses by the release's own .ruby-version."""
+    """What a program of the search path says in a directory; rbenv chooses by the release's own .ruby-version.
+
+    As the user: rbenv's shims are the user's own, and any Ruby takes gems from HOME.
+    """
     places = [os.path.join(entry, program) for entry in module.params["path"].split(":")]
     command = next((place for place in places if os.access(place, os.X_OK)), None)
     environ = {"HOME": module.params["home"], "PATH": module.params["path"]}
-    code, text = module.run_command([command, *words], environ_update=environ, cwd=directory)[:2] if command else (1, "")
+    if not command:
+        return ""
+    code, text = module.run_command([*as_user(module, owner_of(module)), command, *words], environ_update=environ, cwd=directory or "/")[:2]
     return "" if code else text.strip()
+
+
+def releases_in(root):
+    """{name: time of its completion}, 0 for what is not complete; what no deployment has put there is not ours to remove."""
+    found = {}
+    for name in filter(DEPLOYED.fullmatch, os.listdir(root) if os.path.isdir(root) else []):
+        marker = os.path.join(root, name, MARKER)
+        found[name] = os.stat(marker).st_mtime if os.path.exists(marker) else 0.0
+    return found
 
 
 def in_use(home):
@@ -158,10 +184,8 @@ def main():
                 f"mastodon_ref {asked['ref']!r} is neither a tag, a branch nor a whole commit identifier (40 digits) of"
                 f" {asked['repository']}; nothing was changed. {error.strip()}"
             ))
-    releases, root = {}, os.path.join(home, "releases")
-    for name in os.listdir(root) if os.path.isdir(root) else []:
-        marker = os.path.join(root, name, MARKER)
-        releases[name] = os.stat(marker).st_mtime if os.path.exists(marker) else 0.0
+    root = os.path.join(home, "releases")
+    releases = releases_in(root)
     target = os.path.join(root, commit) if commit else ""
     place = target if target and os.path.isdir(target) else None
     script = "puts RUBY_VERSION, [RUBY_ENGINE, RUBY_VERSION, RUBY_PLATFORM, RbConfig::CONFIG['ruby_version']].join"

@@ -56,8 +56,10 @@ system_identifier:
   type: str
 """
 
+import contextlib
 import fcntl
 import os
+import pwd
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
@@ -78,6 +80,15 @@ def make(host, path, lock):
     words += ["-S", source["slot"]] if source["slot"] else []
     with host.passfile("postgres") as environment:
         return host.run("pg_basebackup", *words, through=AS_POSTGRES, pass_fds=[lock], environment=environment)
+
+
+def make_standby(directory):
+    """The directory is of PostgreSQL's user, who could have put a link there: neither it nor what it names is touched."""
+    owner, signal = pwd.getpwnam("postgres"), os.path.join(directory, "standby.signal")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(signal)
+    with open(signal, "x", encoding="utf-8") as stream:
+        os.fchown(stream.fileno(), owner.pw_uid, owner.pw_gid)
 
 
 def main():
@@ -110,10 +121,7 @@ def main():
     if code:
         module.fail_json(msg=f"{host.path}: could not make {how}: {error.strip() or text.strip()}")
     if host.source:
-        signal = os.path.join(incomplete, "standby.signal")
-        with open(signal, "w", encoding="utf-8"):
-            pass
-        shutil.chown(signal, "postgres", "postgres")
+        make_standby(incomplete)
     os.sync()
     os.rename(incomplete, host.path)
     os.unlink(host.path + ".lock")

@@ -71,6 +71,22 @@ def test_a_backslash_of_the_archive_command_reaches_the_shell(tmp_path: Path) ->
     assert r"archive_command = 'sed ''s/\\.x//'' %p'" in rendered(tmp_path, "postgresql", "sabakan.conf.j2", variables).splitlines()
 
 
+def test_a_client_says_nothing_of_itself_by_a_header_with_an_underscore(tmp_path: Path) -> None:
+    """Rack reads X_Forwarded_Host as X-Forwarded-Host, which del-header does not find by that name."""
+    front = rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {}).split("\nfrontend https\n")[1].split("\nbackend ")[0]
+    assert "option http-restrict-req-hdr-names delete" in [line.strip() for line in front.splitlines()]
+
+
+def test_the_store_gets_no_header_of_a_client(tmp_path: Path) -> None:
+    """Credentials have more names than can be listed: Proxy-Authorization, X-Service-Token, X-Amz-Security-Token."""
+    store = {**STACK["stack_object_storage"], "public_url": "https://media.s3.example.org"}
+    lines = [line.strip() for line in rendered(tmp_path, "media_proxy", "nginx.conf.j2", {"stack_object_storage": store}).splitlines()]
+    assert "proxy_pass_request_headers off;" in lines
+    assert {line for line in lines if line.startswith("proxy_set_header ")} == {
+        "proxy_set_header Host media.s3.example.org;", 'proxy_set_header Connection "";', 'proxy_set_header User-Agent "media-proxy";',
+    }
+
+
 def test_the_web_may_take_as_long_as_mastodon_s_own_proxy_lets_it(tmp_path: Path) -> None:
     text = rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1})
     assert "timeout server 120s" in text.split("\nbackend puma\n")[1].split("\nbackend ")[0]

@@ -155,8 +155,10 @@ class Lock:
         if self.record is None:
             return
         temporary = self.record.with_name(f"{RECORD}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
+            with open(temporary, "x", encoding="utf-8") as file:  # never through a link: the data may be of a user that root does not trust
                 json.dump(record, file)
                 file.flush()
                 os.fsync(file.fileno())

@@ -10,10 +10,10 @@ What could not be delivered is kept and tried again at the next opportunity.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class Teller:
             try:
                 with urllib.request.urlopen(request, timeout=TIMEOUT):
                     pass
-            except (OSError, ValueError, urllib.error.URLError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 sent = False
                 # Not the URL: it is the secret.
                 say(f"the webhook did not take it: {type(error).__name__} {getattr(error, 'code', '') or getattr(error, 'reason', '')}", alert=True)

@@ -23,8 +23,8 @@ from sabakan_sftp.config import Bucket
 
 SMALL = 1024**2
 COLD = ("GLACIER", "DEEP_ARCHIVE")
-# Answers of a mount about an object that is gone, denied, or of a name that no file can have beside the others.
-ANSWERS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
+# Answers of a mount about an object that is gone, denied, a link, or of a name that no file can have beside the others.
+ANSWERS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class Broken(Exception):
@@ -76,7 +76,7 @@ def through(path: str, prefix: str, sample: str) -> bool:
 
 
 def _read(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         os.pread(descriptor, 1, 0)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_plan import behind, plan, told
+from ansible_collections.sabakan.vps.plugins.module_utils._descriptor_plan import behind, plan, told, wrong_shape
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,7 +57,7 @@ def test_what_cannot_be_had_is_refused_with_the_reason_for_every_manager(nofile,
 @pytest.mark.parametrize(("services", "says"), [
     (None, "must be a list of services, not None"), ("nginx", "must be a list"), ([None], "service 1 "), ([{"nofile": 1}], "service 1 "),
     ([service("a", 64), {"name": []}], "service 2 "), ([service("a", 64, "docker", definition=True)], "a: definition must be a mapping"),
-    ([service("a", 64, "docker", definition={"ulimits": "x"})], "a: definition must be a mapping"),
+    ([service("a", 64, "docker", definition={"ulimits": "nofile:64"})], "a: ulimits of its definition must be a list, not 'nofile:64'"),
 ])
 def test_what_is_no_list_of_services_is_refused_as_such(services, says):
     made = plan(services, "", FREE)
@@ -112,3 +112,8 @@ def test_a_shortfall_is_told_with_its_chain():
 ])
 def test_a_container_is_behind_when_no_link_above_it_is_short(found, names):
     assert behind([found, found]) == names
+
+
+def test_a_refusal_shows_no_password_of_a_definition():
+    definition = {"env": {"PASSWORD": "hunter2"}, "ulimits": "nofile:64"}
+    assert "hunter2" not in "".join(wrong_shape([service("a", 64, "docker", definition=definition)]))

@@ -46,6 +46,19 @@ def test_a_full_disk_leaves_neither_a_part_nor_an_earlier_holders_record(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_record_is_not_written_through_a_link_of_the_datas_owner(tmp_path: Path) -> None:
+    """Root tries the lock of other users' data, and its process number can be guessed."""
+    data, foreign = tmp_path / "data", tmp_path / "passwd"
+    data.mkdir()
+    foreign.write_text("root:x:0:0\n")
+    (data / f"{RECORD}.{os.getpid()}").symlink_to(foreign)
+    lock = Lock(str(data), frozenset(), "")
+    lock.record = data / RECORD
+    lock.write_record({"host": "now"})
+    assert foreign.read_text() == "root:x:0:0\n"
+    assert [path.name for path in data.iterdir()] == [RECORD] and not lock.record.is_symlink() and lock.read_record() == {"host": "now"}
+
+
 def test_a_record_that_cannot_be_written_keeps_nothing_from_running(wrapped) -> None:
     (wrapped.data / RECORD).mkdir()  # as good as a full disk, and as a file system that has become read-only at the end
     code, out, error = wrapped.run("sh", "-c", "echo ran; exit 7")

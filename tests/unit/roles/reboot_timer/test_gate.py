@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from pathlib import Path
 
@@ -133,3 +134,20 @@ def test_a_webhook_that_fails_is_not_named(bench, capsys):
     teller = gate.Teller(bench.asked, {"webhook": "http://127.0.0.1:1/secret"})
     teller.alert("x")
     assert "secret" not in capsys.readouterr().err and (Path(bench.asked.state) / "undelivered").exists()
+
+
+@pytest.mark.parametrize("path", ["/with a space/secret", "/secret\x7f"])
+def test_a_webhook_that_is_no_url_for_http_stops_no_alert(bench, capsys, path):
+    gate.Teller(bench.asked, {"webhook": f"http://127.0.0.1:1{path}"}).alert("x")
+    error = capsys.readouterr().err
+    assert "the webhook did not take it: InvalidURL" in error and "secret" not in error
+    assert (Path(bench.asked.state) / "undelivered").exists()
+
+
+def test_a_webhook_that_answers_with_something_else_stops_no_alert(bench, monkeypatch):
+    def answer(*dummy, **more):
+        raise http.client.BadStatusLine("SSH-2.0-OpenSSH_10.0")
+
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    gate.Teller(bench.asked, {"webhook": "http://127.0.0.1:22/"}).alert("x")
+    assert (Path(bench.asked.state) / "undelivered").exists()

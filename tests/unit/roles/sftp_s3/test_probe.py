@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sabakan_sftp import kernel, probe
 
@@ -26,6 +28,14 @@ def mount(tmp_path, monkeypatch):
 ])
 def test_an_object_that_no_file_can_show_is_no_failure_of_the_mount(mount, sample):
     assert probe.through(mount, "p/", sample)
+
+
+@pytest.mark.parametrize("target", ["link", "/"])
+def test_a_link_that_a_partner_made_is_no_failure_of_the_mount_and_leads_nowhere(mount, monkeypatch, target):
+    """s3fs has links, an object each that is small enough to be chosen; the keeper is outside of the partner's root."""
+    (Path(mount) / "link").symlink_to(target)
+    monkeypatch.setattr(probe.os, "pread", lambda *dummy: pytest.fail("the link was followed"))
+    assert probe.through(mount, "p/", "p/link")
 
 
 def test_a_read_that_fails_is_one(mount, monkeypatch):
