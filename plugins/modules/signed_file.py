@@ -156,10 +156,8 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=f"fingerprint: {error}")
     # Without gpgv in check mode nothing can be said to be in place; the task that would install it comes before.
-    if module.check_mode and not module.get_bin_path("gpgv"):
-        reason = "gpgv is not there"
-    else:
-        reason = trouble(module, f"{dest}.gpg", f"{dest}.asc", dest, wanted)
+    judged = not module.check_mode or module.get_bin_path("gpgv")
+    reason = trouble(module, f"{dest}.gpg", f"{dest}.asc", dest, wanted) if judged else "gpgv is not there"
     before = module.sha256(dest) if os.path.isfile(dest) else ""
     if reason and not module.check_mode:
         fetch(module, dest, wanted)

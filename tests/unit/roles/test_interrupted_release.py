@@ -76,7 +76,8 @@ def test_a_schema_is_loaded_by_one_run_at_a_time(tmp_path: Path, release: dict[s
         if goes_on:
             fcntl.flock(lock, fcntl.LOCK_EX)
         code, output = play(tmp_path, "mastodon", [load], variables)
-        waited, told = play(tmp_path, "mastodon", [first], {**variables, "__mastodon_alone": ["flock", "--verbose", "--timeout", "1", str(home / "shared/.migrating")]})
+        alone = ["flock", "--verbose", "--timeout", "1", str(home / "shared/.migrating")]
+        waited, told = play(tmp_path, "mastodon", [first], {**variables, "__mastodon_alone": alone})
     assert (code != 0) == (waited != 0) == goes_on, output + told
     assert ("flock: timeout while waiting to get lock" in told) == goes_on
     assert ("another run has begun to load the schema" in output) == goes_on

@@ -24,7 +24,8 @@ def test_images_of_before_the_last_week_go_and_no_others(monkeypatch):
     own, removed = images.tags("13")["host"], []
     old = ["sabakan/host:13-0123456789ab-202601", "sabakan/base:13-0123456789ab-202601"]
     last = time.strftime("%G%V", time.localtime(time.time() - 7 * 86400))
-    others = [own, f"sabakan/host:13-0123456789ab-{last}", "sabakan/host:12-0123456789ab-202601", "sabakan/host:13-mine", "registry/host:13-0123456789ab-202601"]
+    others = [own, f"sabakan/host:13-0123456789ab-{last}"]
+    others += ["sabakan/host:12-0123456789ab-202601", "sabakan/host:13-mine", "registry/host:13-0123456789ab-202601"]
 
     def run(command, **more):
         if command[2] == "rm":
