@@ -124,6 +124,8 @@ def up(debian: str) -> int:
 
 
 def down(debian: str) -> int:
+    # After a restart of this machine none answers, and yet the hosts are there.
+    engine.ensure()
     environment.ensure()
     for release in images.SUITES:
         up_mark = CACHE / "fleets" / f"demo-{release}" / "up"

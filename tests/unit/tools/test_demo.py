@@ -28,3 +28,12 @@ def test_a_toot_that_does_not_arrive_names_what_to_look_at_as_it_is_reached(monk
     with pytest.raises(Failure, match="arrive: ConnectionError: the stream by sse ended$") as told:
         demo.toot(tmp_path)
     assert f"ssh -i {demo.CACHE / 'ssh_key'} root@" in told.value.next_step
+
+
+def test_the_hosts_are_removed_where_no_engine_answers_any_more(monkeypatch, tmp_path):
+    steps = []
+    monkeypatch.setattr(demo, "CACHE", tmp_path)
+    for module, name in ((demo.engine, "ensure"), (demo.environment, "ensure"), (demo.fleet, "inventory"), (demo.fleet, "down")):
+        monkeypatch.setattr(module, name, lambda *words, step=f"{module.__name__}.{name}": steps.append(step))
+    assert demo.down("13") == 0
+    assert steps[0] == "tools.engine.ensure" and steps[-1] == "tools.fleet.down"
