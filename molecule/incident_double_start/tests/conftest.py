@@ -26,7 +26,8 @@ def docker(*words: str, check: bool = True, seconds: float = 60) -> str:
     return (done.stdout + ("" if check else done.stderr)).strip()
 
 
-def until(question: Callable[[], object], seconds: float = 40) -> None:
+# PostgreSQL brings each of its files to the disk before it recovers, which a busy one may take a minute for.
+def until(question: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not question():
         assert time.monotonic() < deadline, "it did not come to pass"

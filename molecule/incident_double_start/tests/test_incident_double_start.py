@@ -85,7 +85,7 @@ def test_after_a_kill_the_waiting_one_starts_by_itself_and_nothing_is_lost(place
     # A backend at work when the blow comes.
     subprocess.Popen(["docker", "exec", first.name, "psql", "-qh", "/tmp", "-d", "postgres", "-c", "select pg_sleep(300)"],
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    second = place.start("b", guard("--wait", "40"))
+    second = place.start("b", guard("--wait", "120"))
     KILLS[victim](first)
     until(second.answers)
     fill(second, "b")
@@ -127,7 +127,7 @@ def test_a_stop_that_takes_long_keeps_the_lock_until_its_end(place: Place) -> No
     stopping = subprocess.Popen(["docker", "stop", "-t", "60", first.name], stdout=subprocess.DEVNULL)
     until(lambda: "smart shutdown" in first.log())
     assert place.start("b", guard()).end() == 75
-    place_for_next = place.start("c", guard("--wait", "40"))
+    place_for_next = place.start("c", guard("--wait", "120"))
     until(place_for_next.answers)
     assert first.state("ExitCode") == "0", "it was given its time"
     assert (client.wait(30), stopping.wait(30)) == (0, 0)
