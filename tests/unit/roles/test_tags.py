@@ -75,7 +75,8 @@ def test_a_step_alone_asks_for_what_another_step_finds_out(role: str) -> None:
         for name in found_by(task, ROLES / role):
             found.setdefault(name, set()).update(tags)
     lacking = [
-        f"{role}_{step}: {name}" for step, tasks in steps.items() if f"{role}_{step}" not in ALONE for name in sorted(needed_by(tasks, ROLES / role) & set(found))
+        f"{role}_{step}: {name}" for step, tasks in steps.items() if f"{role}_{step}" not in ALONE
+        for name in sorted(needed_by(tasks, ROLES / role) & set(found))
         if not {f"{role}_{step}", "always"} & found[name]
     ]
     assert lacking == []
