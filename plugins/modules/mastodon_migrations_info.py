@@ -10,7 +10,7 @@ module: mastodon_migrations_info
 short_description: Tell which migrations of a Mastodon release wait, without starting Rails
 version_added: 0.1.0
 description:
-  - Compares the release's migration files with the table C(schema_migrations) by one query of psql.
+  - Compares the release's migration files with the table C(schema_migrations) by psql.
   - Changes nothing. In check mode a database that cannot be reached yet is one of which nothing is known.
 options:
   release: {description: Directory of the release., type: path, required: true}
@@ -58,16 +58,15 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sabakan.vps.plugins.module_utils import _release
 
-# One row a fact; the second query runs only where the table exists.
-QUERY = r"""
-SELECT 'tables ' || count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public';
-SELECT 'server ' || current_setting('server_version_num');
-SELECT 'comment ' || shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database();
-SELECT to_regclass('public.schema_migrations') IS NOT NULL AS there \gset
-\if :there
-SELECT 'version ' || version FROM public.schema_migrations;
-\endif
-"""
+# One row a fact.
+FACTS = (
+    "SELECT 'tables ' || count(*) FROM pg_catalog.pg_tables WHERE schemaname = 'public'",
+    "SELECT 'server ' || current_setting('server_version_num')",
+    "SELECT 'comment ' || shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()",
+    "SELECT 'recorded in ' || to_regclass('public.schema_migrations')",
+)
+VERSIONS = ("SELECT 'version ' || version FROM public.schema_migrations",)
+UNKNOWN = {"state": "unknown", "loaded": False, "pre": [], "post": [], "between": "", "server_version": 0}
 
 
 def version_of(release):
@@ -80,6 +79,26 @@ def version_of(release):
 
 def files(path):
     return os.listdir(path) if os.path.isdir(path) else []
+
+
+def rows(module, psql, statements):
+    """What the statements say, as pairs of a fact's name and its value; the module fails where the database cannot be read."""
+    asked = module.params
+    # As arguments, for psql that cannot connect ends without reading its input, and who writes to it then gets no message.
+    commands = [word for statement in statements for word in ("-c", statement)]
+    code, text, error = module.run_command(
+        [psql or "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", asked["host"], "-p", str(asked["port"]),
+         "-U", asked["user"], "-d", asked["database"], *commands],
+        environ_update={"PGPASSWORD": asked["password"], "PGCONNECT_TIMEOUT": "10"},
+    )
+    if code and module.check_mode:
+        module.exit_json(**UNKNOWN)
+    if code:
+        module.fail_json(msg=(
+            f"PostgreSQL at {asked['host']}:{asked['port']}, database {asked['database']}, cannot be read as"
+            f" {asked['user']}: {error.strip()}"
+        ))
+    return [tuple(line.split(" ", 1)) for line in text.splitlines() if " " in line]
 
 
 def main():
@@ -96,24 +115,10 @@ def main():
     )
     asked = module.params
     psql = module.get_bin_path("psql")
-    unknown = {"state": "unknown", "loaded": False, "pre": [], "post": [], "between": "", "server_version": 0}
     if not psql and module.check_mode:
-        module.exit_json(**unknown)
-    code, text, error = module.run_command(
-        [psql or "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", asked["host"], "-p", str(asked["port"]),
-         "-U", asked["user"], "-d", asked["database"]],
-        data=QUERY, environ_update={"PGPASSWORD": asked["password"], "PGCONNECT_TIMEOUT": "10"},
-    )
-    if code and module.check_mode:
-        module.exit_json(**unknown)
-    if code:
-        module.fail_json(msg=(
-            f"PostgreSQL at {asked['host']}:{asked['port']}, database {asked['database']}, cannot be read as"
-            f" {asked['user']}: {error.strip()}"
-        ))
-    rows = [line.split(" ", 1) for line in text.splitlines() if " " in line]
-    applied = {value for key, value in rows if key == "version"}
-    first = {key: value for key, value in rows if key != "version"}
+        module.exit_json(**UNKNOWN)
+    first = dict(rows(module, psql, FACTS))
+    applied = {version for dummy, version in rows(module, psql, VERSIONS)} if "recorded" in first else set()
     pre = _release.migration_versions(files(os.path.join(asked["release"], "db/migrate")))
     post = _release.migration_versions(files(os.path.join(asked["release"], "db/post_migrate")))
     state = _release.database_state(int(first.get("tables", 0)), applied, first.get("comment", ""))

@@ -74,7 +74,12 @@ def test_a_database_from_before_4_3_is_not_brought_to_a_later_one_at_once(tmp_pa
     (tmp_path / "shared").mkdir()
     psql = tmp_path / "bin" / "psql"
     psql.parent.mkdir()
-    psql.write_text("#!/bin/sh\nprintf 'tables 90\\nserver 170005\\nversion 20230907150100\\n'\n")
+    psql.write_text("""#!/bin/sh
+case "$*" in
+  *"SELECT 'version '"*) echo 'version 20230907150100' ;;
+  *) printf 'tables 90\\nserver 170005\\nrecorded in schema_migrations\\n' ;;
+esac
+""")
     psql.chmod(0o755)
     monkeypatch.setenv("PATH", str(psql.parent), prepend=":")
     variables = {"mastodon_home": str(tmp_path), "mastodon_user": "root", "__mastodon_release": {"commit": "abc"}}
