@@ -42,6 +42,7 @@ def requests(path: Path) -> dict[str, Any]:
     return {"requests": int(total.group(1)), "per_second": float(rate.group(1)), "failed": sum(failed), "p50": latency.get("50"), "p99": latency.get("99")}
 
 
+@fleet.alone("bench")
 def measure(debian: str) -> dict[str, Any]:
     engine.ensure()
     fleet.refuse_beside("bench")

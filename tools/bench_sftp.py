@@ -100,6 +100,7 @@ class Bench:
         return {"role": round(role, 2), "bare": round(bare, 2), "ratio": round(role / bare if more_is_better else bare / role, 3)}
 
 
+@fleet.alone("incident_mount_oom")
 def measure(debian: str) -> dict[str, Any]:
     engine.ensure()
     environment.ensure()

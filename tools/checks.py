@@ -60,12 +60,13 @@ def _browser() -> None:
 
 
 def _scenario(name: str, debian: str) -> None:
-    path = fleet.inventory(name, debian)
-    run(
-        ["molecule", "--base-config", ROOT / ".config" / "molecule" / "config.yml", "test", "--scenario-name", name], log=f"molecule-{name}-{debian}",
-        env={"SABAKAN_FLEET": str(path), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
-        next_step=f"./sabakan test {name}",
-    )
+    with fleet.alone(name):
+        path = fleet.inventory(name, debian)
+        run(
+            ["molecule", "--base-config", ROOT / ".config" / "molecule" / "config.yml", "test", "--scenario-name", name], log=f"molecule-{name}-{debian}",
+            env={"SABAKAN_FLEET": str(path), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
+            next_step=f"./sabakan test {name}",
+        )
 
 
 def _jobs(debian: str, wanted: list[str]) -> list[Job]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+from typing import NoReturn
 
 from tools import images
-from tools.ground import Failure, ensure_cache, ensure_output, report
+from tools.ground import Failure, end_commands, ensure_cache, ensure_output, report
 
 RELEASES = sorted(images.SUITES)
 PYTHON = (3, 11)  # that requirements.lock is made for
@@ -33,6 +35,10 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("what", nargs="?", choices=["stack", "sftp"], default="stack", help="the split Mastodon (default), or the SFTP server")
     bench.add_argument("--output", default="bench.json", help="where the JSON goes (default bench.json)")
     return top
+
+
+def _interrupt(*dummy: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def carry_out(arguments: argparse.Namespace) -> int:
@@ -66,11 +72,14 @@ def main(words: list[str] | None = None) -> int:
     # argparse does not look at a default.
     if arguments.debian not in RELEASES:
         top.error(f"SABAKAN_DEBIAN: invalid choice: {arguments.debian!r} (choose from {', '.join(RELEASES)})")
+    # A runner that ends a job sends this one, and to no more than the process that it started.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return carry_out(arguments)
     except Failure as failure:
         report(failure)
         return 1
     except KeyboardInterrupt:
+        end_commands()
         print("\nsabakan: interrupted; the same command " + ("goes on from here" if arguments.command == "demo" else "starts anew"), file=sys.stderr)
         return 130

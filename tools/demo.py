@@ -101,6 +101,7 @@ def table(path: Path) -> None:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+@fleet.alone("demo")
 def up(debian: str) -> int:
     other = "12" if debian == "13" else "13"
     if (CACHE / "fleets" / f"demo-{other}" / "up").exists() and answers(["docker", "network", "inspect", "sabakan-demo"]):
@@ -123,6 +124,7 @@ def up(debian: str) -> int:
     return 0
 
 
+@fleet.alone("demo")
 def down(debian: str) -> int:
     # After a restart of this machine none answers, and yet the hosts are there.
     engine.ensure()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +113,19 @@ def inventory(name: str, debian: str) -> Path:
     # JSON is YAML; templates in it are for Ansible.
     written.write_text(json.dumps(variables, indent=2) + "\n")
     return path
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Failure where another process has this fleet in hand, of whichever release: each would remove the other's hosts."""
+    path = CACHE / "fleets" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Failure(f"another ./sabakan has the hosts of `{name}` in hand", "await its end") from error
+        yield
 
 
 def refuse_beside(name: str) -> None:

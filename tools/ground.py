@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ CACHE = Path(os.environ.get("SABAKAN_CACHE") or Path.home() / ".cache" / "sabaka
 LOGS = CACHE / "logs"
 STARTED = time.monotonic()
 HEARTBEAT = 15  # seconds between signs of life of a long step
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 class Failure(Exception):
@@ -71,15 +74,25 @@ def run(
         process = subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, cwd=cwd, env={**os.environ, **(env or {})},
+            start_new_session=True,
         )
+        _running.add(process)
         while process.poll() is None:
             time.sleep(0.1)
             if label and time.monotonic() - shown > HEARTBEAT:
                 shown = time.monotonic()
                 say(f"  still at it after {shown - started:.0f} s: {label}")
+        _running.discard(process)
     if process.returncode:
         raise Failure(f"{label or command[0]}: exit code {process.returncode}", next_step, path)
     return path
+
+
+def end_commands() -> None:
+    """Ends what run() has under way, with all that it started: left alone it would go on beside the next run."""
+    for process in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def answers(command: Sequence[str]) -> bool:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +73,30 @@ def test_figures_that_could_not_be_written_are_not_measured(monkeypatch, capsys,
     monkeypatch.setattr(bench, "measure", lambda debian: pytest.fail("it measured"))
     assert cli.main(["bench", "--output", output]) == 1
     assert f"--output {output}" in capsys.readouterr().err
+
+
+def await_that(question):
+    end = time.monotonic() + 60
+    while not question():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_what_a_runner_ends_does_not_go_on_beside_the_next_run(tmp_path):
+    """It sends one signal to one process; molecule and its playbook are others."""
+    code = """
+import sys
+from tools import checks, cli
+from tools.ground import run
+checks.main = lambda *words: run(["sh", "-c", "sleep 600 & echo $! > $1/started; mv $1/started $1/pid; wait", "sh", sys.argv[1]])
+sys.exit(cli.main(["test", "unit"]))
+"""
+    sabakan = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ground.ROOT, env={**os.environ, "SABAKAN_CACHE": str(tmp_path / "cache")},
+                               stderr=subprocess.PIPE, text=True)
+    await_that((tmp_path / "pid").exists)
+    child = Path("/proc", (tmp_path / "pid").read_text().strip(), "cmdline")
+    assert b"sleep" in child.read_bytes()
+    sabakan.terminate()
+    assert "interrupted" in sabakan.communicate(timeout=60)[1]
+    assert sabakan.returncode == 130
+    await_that(lambda: not child.exists() or not child.read_bytes())

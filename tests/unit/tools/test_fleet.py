@@ -9,10 +9,11 @@ import ipaddress
 import itertools
 import json
 import subprocess
+import sys
 
 import pytest
 
-from tools import bench, demo, fleet
+from tools import bench, checks, demo, engine, environment, fleet, ground, images, machine_images
 from tools.ground import Failure
 
 STARTS = {"demo": lambda: demo.up("13"), "bench": lambda: bench.main("13", "bench.json")}
@@ -23,7 +24,8 @@ def up(monkeypatch, tmp_path):
     """Networks that are there; nothing is made ready, nor provisioned."""
     there = set()
     monkeypatch.setattr(fleet, "answers", lambda command: command[-1] in {f"sabakan-{name}" for name in there})
-    monkeypatch.setattr(demo, "CACHE", tmp_path)
+    for module in (demo, fleet):
+        monkeypatch.setattr(module, "CACHE", tmp_path)
     monkeypatch.setattr(demo, "prepare", lambda debian: tmp_path / "fleets" / "inventory")
     for step in ("engine", "environment", "images"):
         monkeypatch.setattr(getattr(bench, step), "ensure", lambda *words: None)
@@ -81,3 +83,32 @@ def test_the_key_that_running_hosts_read_is_not_written_anew(monkeypatch, tmp_pa
     monkeypatch.undo()
     monkeypatch.setattr(fleet, "CACHE", tmp_path)
     assert fleet.authorized_keys().read_text() == "ssh-ed25519 BBBB sabakan\n"
+
+
+@pytest.mark.parametrize("start", [*STARTS.values(), lambda: demo.down("13"), lambda: checks.main("12", ["cluster"])])
+def test_what_another_has_in_hand_is_left_alone(monkeypatch, up, tmp_path, capfd, start):
+    """Both would give their hosts the same names, whatever the release, and the one that ends removes the other's."""
+    for module, name in ((engine, "ensure"), (environment, "ensure"), (machine_images, "ensure"), (images, "ensure"), (checks, "run")):
+        monkeypatch.setattr(module, name, lambda *words, **more: None)
+    code = """
+import sys, pathlib
+from tools import fleet
+fleet.CACHE = pathlib.Path(sys.argv[1])
+with fleet.alone(sys.argv[2]):
+    print("in hand", flush=True)
+    sys.stdin.read()
+"""
+    other = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], cwd=ground.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for name in (*STARTS, "cluster")
+    ]
+    try:
+        assert [process.stdout.readline() for process in other] == [b"in hand\n"] * 3
+        try:
+            assert start() == 1
+        except Failure as failure:
+            print(failure)
+        assert "another ./sabakan has the hosts of `" in capfd.readouterr().out
+    finally:
+        for process in other:
+            process.communicate()
