@@ -65,7 +65,7 @@ extends_documentation_fragment:
   - sabakan.vps.attributes
   - sabakan.vps.attributes.change_module
 notes:
-  - Of the memory available 5 %, at least 64 MiB, are not counted on when swap is taken away.
+  - When swap is taken away 5 % of the host's memory, at least 64 MiB, are to stay available.
 requirements: ["root, mkswap, swapon and swapoff on the host, and on btrfs chattr"]
 author: [sabakan.vps contributors (@sabakan)]
 """
