@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.splitter import parse_kv
 from ansible_collections.sabakan.vps.plugins.filter.plan import FilterModule
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,3 +109,15 @@ def test_a_variable_that_is_named_anywhere_exists():
     known, pattern = known_names(), re.compile(rf"(?<![\w./-])(?:{'|'.join(ROLES)})_[a-z0-9_]+(?![\w*(/])")
     strange = {f"{path.relative_to(ROOT)}: {name}" for path in SPEAKING for name in pattern.findall(path.read_text()) if name not in known}
     assert sorted(strange) == []
+
+
+COMMANDS = [line for path in SPEAKING if path.suffix in (".md", ".yml") and path.parent.name not in ("tasks", "fragments")
+            for line in path.read_text().splitlines() if re.search(r"^ {4}\S.* -e |^# .* -e ", line)]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_extra_variables_of_a_command_are_whole(command):
+    """Of `-e name="two words"` the shell leaves no quotes, and Ansible takes the first word alone."""
+    words = shlex.split(command)
+    given = [parse_kv(words[index + 1]) for index, word in enumerate(words) if word == "-e"]
+    assert given and not [variables for variables in given if "_raw_params" in variables]

@@ -26,7 +26,7 @@ from sabakan_reboot.tell import say  # noqa: E402
 USAGE, CONFIG = 64, 78
 EPILOG = """
 commands:
-  check      what would be decided if this host's turn were now, with the figure of each reason and gate
+  check      what would be decided if the timer started it now, with the figure of each reason and gate; --now passes over the turn
   run        decide, and if it is yes: lock, baseline, evidence, drain, reboot; what sabakan-reboot.service executes
   verify     after a boot: compare with the baseline, undrain, release the lock; or disarm and tell. Never reboots
   recover    after a run that ended before its time: the same for this boot
