@@ -109,7 +109,7 @@ memory_mb:
   returned: always
   type: int
 swaps:
-  description: All swap of the host afterwards, in MiB.
+  description: All swap of the host afterwards, each with C(path), C(size_mb), C(used_mb) (both MiB) and C(priority).
   returned: always
   type: list
   elements: dict
