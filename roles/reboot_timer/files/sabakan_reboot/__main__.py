@@ -57,7 +57,7 @@ def parser() -> Parser:
     commands = made.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
     for name in ("check", "run"):
         command = commands.add_parser(name)
-        command.add_argument("--now", action="store_true", help="without waiting for this host's turn: every gate but window, turn and trigger")
+        command.add_argument("--now", action="store_true", help="without waiting for this host's turn: every gate but window, turn, trigger and changed")
         command.add_argument("--reason", metavar="TEXT", help="an operator's own, as by `request` but for this once")
         if name == "check":
             command.add_argument("--json", action="store_true", help="the decision as JSON on standard output")
