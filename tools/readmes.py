@@ -54,11 +54,10 @@ def readme(role: Path) -> str:
     lines = [f"# {role.name}", "", *section(entries.pop("main"))]
     for name, spec in entries.items():
         lines += ["", f"## Entry point `{name}`", "", *section(spec)]
+    tasks = yaml.safe_load((role / "tasks" / "main.yml").read_text())
+    tags = dict.fromkeys(tag for task in tasks for tag in task.get("tags", []))
     lines += [
-        "", f"Tags: `{role.name}`" + "".join(
-            f", `{role.name}_{path.stem}`" for step in ("preflight", "install", "configure", "run", "verify")
-            for path in [role / "tasks" / f"{step}.yml"] if path.exists()
-        ) + ".",
+        "", f"Tags: {', '.join(f'`{tag}`' for tag in tags)}.",
         "", "This page is made from `meta/argument_specs.yml` by `tools/readmes.py`.", "",
     ]
     return "\n".join(lines)

@@ -96,7 +96,13 @@ processes:
     hard: {description: "Hard limit, -1 for unlimited.", type: int, returned: always}
     share: {description: Percent of the soft limit that is open., type: float, returned: always}
     kinds: {description: "How many of each kind, the most first.", type: dict, returned: always}
-    chain: {description: "The links from the kernel down: kind, name, soft, hard, setting.", type: list, elements: dict, returned: always}
+    chain:
+      description:
+        - "The links from the kernel down: C(kind), C(name), C(soft) and C(hard), the C(setting) that changes them, and whether somebody
+          chose them (C(asked)), the link may go above them (C(can_raise)), and a change awaits its restart (C(pending))."
+      type: list
+      elements: dict
+      returned: always
     verdicts:
       description:
         - "Each with C(verdict), C(link) and C(message). C(near): near the limit. C(below_need): less than its own

@@ -53,7 +53,7 @@ findings:
           C(private_lock), a lock that others cannot see; C(two_starters), a unit and the engine that start one container.
       type: str
       returned: always
-    place: {description: "Device and inode, or the number of a device.", type: str, returned: always}
+    place: {description: "Device and inode, or the number of a device; of C(two_starters) the container.", type: str, returned: always}
     users: {description: The containers and units., type: list, elements: str, returned: always}
     summary: {description: One sentence., type: str, returned: always}
     evidence: {description: What it is judged from., type: list, elements: str, returned: always}

@@ -142,8 +142,8 @@ def main():
                     rest = sorted({str(other) for one in last for other in _haproxy.others(servers, addresses, one.backend)})
                     module.fail_json(
                         msg=f"{', '.join(one.full_name for one in last)}: no other server of the backend answers "
-                            f"({'; '.join(rest)}), so it stays as it is. Mend the other, or restart this one all the same by "
-                            "taking this HAProxy out of puma_balancers and streaming_balancers"
+                            f"({'; '.join(rest)}), so it stays as it is. Mend the other, or restart this one all the same with "
+                            "puma_balancers and streaming_balancers without this HAProxy as extra variables, [] for none"
                     )
             for server in to_set:
                 answer = (ask(path, f"set server {server.full_name} state {'drain' if drained else 'ready'}") or "").strip()

@@ -50,8 +50,8 @@ options:
       limits:
         description:
           - Limits that every process of the unit must have, by the names C(nofile), C(nproc), C(memlock), C(core),
-            C(stack) and C(as); in the units of C(/proc/PID/limits), C(-1) for unlimited. A number is soft and hard
-            alike, C(soft:hard) each.
+            C(stack) and C(as); in the units of C(/proc/PID/limits), C(-1) for unlimited. A number is asked for
+            as soft and hard alike, and is met by processes whose soft limit it is; of C(soft:hard) both are compared.
           - They are asked for in a drop-in of the unit, C(50-sabakan-limits.conf); a unit whose processes have others
             is restarted, and the task fails if they still have, as happens where systemd's own limit is lower.
           - C({}) takes that drop-in away; without this option it is left alone.

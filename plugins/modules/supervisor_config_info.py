@@ -85,7 +85,7 @@ include:
   type: list
   elements: str
 conflicts:
-  description: Programs of O(programs) that an included file has too, by themselves or in a group.
+  description: Programs of O(programs) that an included file has too, by themselves or in a group, a sentence each.
   returned: always
   type: list
   elements: str

@@ -65,7 +65,7 @@ extends_documentation_fragment:
   - sabakan.vps.attributes
   - sabakan.vps.attributes.change_module
 notes:
-  - Of the memory available 5 %, at least 64 MiB, are not counted on when swap is taken away.
+  - When swap is taken away 5 % of the host's memory, at least 64 MiB, are to stay available.
 requirements: ["root, mkswap, swapon and swapoff on the host, and on btrfs chattr"]
 author: [sabakan.vps contributors (@sabakan)]
 """
@@ -109,7 +109,7 @@ memory_mb:
   returned: always
   type: int
 swaps:
-  description: All swap of the host afterwards, in MiB.
+  description: All swap of the host afterwards, each with C(path), C(size_mb), C(used_mb) (both MiB) and C(priority).
   returned: always
   type: list
   elements: dict

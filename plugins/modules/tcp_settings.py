@@ -13,10 +13,14 @@ description:
   - Sets what is asked, in a file of its own and in the running kernel, and reads it back from the kernel.
   - Takes settings that no kernel has any more (C(tcp_tw_recycle)) out of C(/etc/sysctl.conf) and C(/etc/sysctl.d), and
     names them. The rest of these files is left alone.
-  - Refuses values that do harm, and a port range that holds ports somebody listens on, before anything changes.
+  - Refuses other settings than those few, values that do harm, and a port range that holds ports somebody listens on, before anything changes.
 options:
   settings:
-    description: Settings of C(net.ipv4) by their names without it. What is taken out of here stays in the kernel until the next boot.
+    description:
+      - Settings of C(net.ipv4) by their names without it, of C(ip_local_port_range), C(tcp_fin_timeout), C(tcp_keepalive_time),
+        C(tcp_keepalive_intvl), C(tcp_keepalive_probes), C(tcp_max_syn_backlog), C(tcp_max_tw_buckets), C(tcp_syncookies) and
+        C(tcp_tw_reuse); any other is refused.
+      - What is taken out of here stays in the kernel until the next boot.
     type: dict
     default: {}
   path:

@@ -42,7 +42,7 @@ timers:
   contains:
     timer: {description: Name of the timer., type: str, returned: always}
     service: {description: What it starts., type: str, returned: always}
-    how: {description: "The command, or C(script:line: command).", type: str, returned: always}
+    how: {description: "The command, C(script:line: command), or the setting that leads there.", type: str, returned: always}
     guarded: {description: "C(yes) where C(sabakan-reboot) decides.", type: str, returned: always}
 findings:
   description: What can loop.

@@ -30,6 +30,15 @@ PEM = {"name": "front", "pem": "BEGIN CERTIFICATE, PRIVATE KEY"}
             "object_storage", {"stack_secrets": {**STACK["stack_secrets"], "object_storage_access_key": "mastodon"}},
             "each of object_storage_users", id="object_storage, access key without a user",
         ),
+        pytest.param(
+            "object_storage", {"object_storage_users": [{name: value for name, value in USER.items() if name != "groups"}]},
+            "the first one needs the group .admin", id="object_storage, no groups",
+        ),
+        pytest.param(
+            "object_storage",
+            {"object_storage_certificate": "BEGIN CERTIFICATE", "object_storage_key": "PRIVATE KEY", "object_storage_workers": 9},
+            "object_storage_max_clients 256 and object_storage_workers 9 need 4672 descriptors", id="object_storage, workers",
+        ),
         pytest.param("redis", {"redis_password": r"long\enough-to-be-one"}, "redis_password has 21", id="redis, backslash"),
         pytest.param("redis", {"redis_password": "long'enough-to-be-one"}, "redis_password has 21", id="redis, quote"),
         pytest.param(

@@ -26,7 +26,7 @@ from sabakan_reboot.tell import say  # noqa: E402
 USAGE, CONFIG = 64, 78
 EPILOG = """
 commands:
-  check      what would be decided if this host's turn were now, with the figure of each reason and gate
+  check      what would be decided if the timer started it now, with the figure of each reason and gate; --now passes over the turn
   run        decide, and if it is yes: lock, baseline, evidence, drain, reboot; what sabakan-reboot.service executes
   verify     after a boot: compare with the baseline, undrain, release the lock; or disarm and tell. Never reboots
   recover    after a run that ended before its time: the same for this boot
@@ -57,7 +57,7 @@ def parser() -> Parser:
     commands = made.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
     for name in ("check", "run"):
         command = commands.add_parser(name)
-        command.add_argument("--now", action="store_true", help="without waiting for this host's turn: every gate but window, turn and trigger")
+        command.add_argument("--now", action="store_true", help="without waiting for this host's turn: every gate but window, turn, trigger and changed")
         command.add_argument("--reason", metavar="TEXT", help="an operator's own, as by `request` but for this once")
         if name == "check":
             command.add_argument("--json", action="store_true", help="the decision as JSON on standard output")

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.sabakan.vps.plugins.module_utils import _tcp_settings
+from ansible_collections.sabakan.vps.plugins.modules import tcp_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,3 +68,12 @@ def test_no_text_is_an_error(text):
     _tcp_settings.parse_range(text)
     _tcp_settings.parse_reserved(text)
     assert len(_tcp_settings.refusals({text: text}, {1}, set())) == 1
+
+
+SPEC = Path(__file__).parents[4] / "roles" / "descriptor_limits" / "meta" / "argument_specs.yml"
+
+
+@pytest.mark.parametrize("text", [tcp_settings.DOCUMENTATION, SPEC.read_text()], ids=["module", "role"])
+def test_the_settings_that_are_taken_are_told(text):
+    """Any other is refused, whether it does harm or not."""
+    assert [name for name in _tcp_settings.ALLOWED if f"C({name})" not in text] == []

@@ -106,7 +106,7 @@ def test_the_last_that_answers_stays_and_the_message_says_why(run, balancer):
     balancer.status["b"] = "DOWN"
     found = run("drained", timeout=0)
     assert found["failed"] and balancer.commands == []
-    assert "puma/a" in found["msg"] and f"puma/b at {B} is DOWN (L7OK 200)" in found["msg"] and "puma_balancers" in found["msg"]
+    assert "puma/a" in found["msg"] and f"puma/b at {B} is DOWN (L7OK 200)" in found["msg"] and "as extra variables" in found["msg"]
 
 
 def test_another_that_comes_back_is_awaited(run, balancer):
