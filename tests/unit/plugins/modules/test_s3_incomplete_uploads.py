@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from ansible_collections.sabakan.vps.plugins.module_utils import _s3_client as s3
 from ansible_collections.sabakan.vps.plugins.modules import s3_incomplete_uploads
-from s3_bench import Module
+from s3_bench import Ended, Module
+
+AWSResponse = pytest.importorskip("botocore.awsrequest").AWSResponse
 
 
 def incomplete(check: bool = False, **params: Any) -> dict[str, Any]:
@@ -51,3 +53,33 @@ def test_old_uploads_are_aborted_by_hand(client: Any) -> None:
     assert len(client.list_multipart_uploads(Bucket="bucket")["Uploads"]) == 2
     assert incomplete(method="abort")["changed"]
     assert [one["Key"] for one in client.list_multipart_uploads(Bucket="bucket")["Uploads"]] == ["q/x"]
+
+
+def finish_behind_the_listing(monkeypatch: pytest.MonkeyPatch, client: Any) -> None:
+    """The listing goes on showing an upload that has ended, as Swift's does until its updaters have caught up."""
+    listed = list(s3.pages(client, "list_multipart_uploads", Bucket="bucket"))
+    monkeypatch.setattr(s3, "pages", lambda *dummy, **more: listed)
+    client.abort_multipart_upload(Bucket="bucket", Key="p/x", UploadId=listed[0]["Uploads"][0]["UploadId"])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_an_upload_that_ended_meanwhile_is_no_change_and_stops_no_other(client: Any, monkeypatch: pytest.MonkeyPatch, check: bool) -> None:
+    for key in ("p/x", "p/y"):
+        client.create_multipart_upload(Bucket="bucket", Key=key)
+    finish_behind_the_listing(monkeypatch, client)
+    result = incomplete(method="abort", check=check)
+    assert ([one["key"] for one in result["aborted"]], result["changed"]) == (["p/y"], True)
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_store_that_lists_the_bucket_when_it_is_asked_for_rules_has_none(client: Any, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    """Swift, which does not know the request. In check mode nothing else tells that it has no rules."""
+    listing = b"<?xml version='1.0'?><ListBucketResult><Name>bucket</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
+    answer = AWSResponse("http://store/bucket?lifecycle", 200, {}, None)
+    answer._content = listing
+    client.meta.events.register("before-send.s3.GetBucketLifecycleConfiguration", lambda **dummy: answer)
+    monkeypatch.setattr(s3_incomplete_uploads, "AnsibleModule", lambda *dummy, **more: module)
+    module = Module(True, rule="r", days=2, method="auto", state=state)
+    with pytest.raises(Ended):
+        s3_incomplete_uploads.main()
+    assert (module.result.get("method"), module.result.get("changed")) == ("abort", False)

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -181,6 +183,31 @@ def test_no_module_breaks_on_it(module: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "AnsibleModule", lambda *dummy, **more: Module(endpoint_url="10.0.0.1:8080", days=2, method="auto"))
     with pytest.raises(Ended, match="endpoint_url 10.0.0.1:8080"):
         module.main()
+
+
+@pytest.mark.parametrize("module", [s3_prefix_archive, s3_incomplete_uploads])
+def test_a_proxy_that_redirects_is_told_with_where_to(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from http:// to https://; botocore takes it for S3's word on regions, asks for the region, and so on for ever."""
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", f"https://store.example{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *dummy: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    given = Module(endpoint_url=f"http://127.0.0.1:{server.server_port}", days=2, method="auto", state="present", rule="r")
+    monkeypatch.setattr(module, "AnsibleModule", lambda *dummy, **more: given)
+    with pytest.raises(Ended, match="301, to https://store.example/bucket"):
+        module.main()
+    server.shutdown()
+    server.server_close()
 
 
 def test_an_older_version_does_not_come_back(client: Any) -> None:
