@@ -36,8 +36,10 @@ def replace_file(path: str, text: str, mode: int | None = None) -> None:
             os.fchmod(stream.fileno(), stat.S_IMODE(kept.st_mode) if kept else 0o644 if mode is None else mode)
             os.fsync(stream.fileno())
         os.replace(new, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(new)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # the kernel's error of a write names none
         raise
     sync_directory(path)

@@ -26,6 +26,7 @@ VALUED = ELSEWHERE | {
     "--image", "--job-mode", "--what", "--reboot-argument", "--boot-loader-menu", "--boot-loader-entry", "--timestamp", "--check-inhibitors",
 }
 SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"}
+AT = {"at", "batch"}  # for them atd runs a shell, later
 DIRECT = {"reboot", "poweroff", "halt", "systemctl", "shutdown", "init", "telinit", "kexec", "rtcwake", *BUSES}
 # What runs the rest of its words.
 WRAPPERS = {
@@ -73,9 +74,22 @@ def _code_lines(text: str) -> Iterator[tuple[int, str]]:
             continue
         yield number + 1, line
         document = HERE_DOCUMENT.search(line)
-        if document and not any(posixpath.basename(word) in SHELLS for word in line[: document.start()].split()):
+        if document and not any(posixpath.basename(word) in SHELLS | AT for word in line[: document.start()].split()):
             ends = (n for n, one in enumerate(lines) if n > number and (one.lstrip("\t") if document[1] else one) == document[3])
             after = next(ends, number) + 1
+
+
+def _fed(words: list[str], said: str) -> str:
+    """The script that a simple command reads: said, what it is piped, or its here-string."""
+    end = next((n for n, word in enumerate(words) if word.startswith("<<<")), len(words))
+    given = " ".join(words[end:end + 2]).removeprefix("<<<").strip() or said
+    for n, word in enumerate(words[:end] if given else []):
+        name = posixpath.basename(word)
+        if name in AT or (name in SHELLS and all(other.startswith("-") for other in words[n + 1:end])):
+            return given
+        if n == 0 and name not in WRAPPERS:
+            break
+    return ""
 
 
 def shell_commands(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -89,10 +103,13 @@ def shell_commands(text: str) -> Iterator[tuple[int, list[str]]]:
         except ValueError:
             tokens = re.split(r"\s+|(?=[;&|()])|(?<=[;&|()])", line.partition(" #")[0].replace('"', "").replace("'", ""))
         words: list[str] = []
+        said = ""
         for token in [*tokens, ";"]:
             if token and not token.strip("();&|"):
                 if words:
                     yield number, words
+                    yield from ((number, later) for dummy, later in shell_commands(_fed(words, said)))
+                said = " ".join(words[1:]).replace("\\n", "\n") if token in ("|", "|&") and words[:1] in (["echo"], ["printf"]) else ""
                 words = []
             elif token and not (token in KEYWORDS and not words):
                 words.append(token)
@@ -153,6 +170,9 @@ def power(words: list[str], read: Read, follow: Callable[[str], str] = lambda un
         return "/proc/sysrq-trigger"
     if name in DIRECT:
         return _direct(words, follow)
+    if name in AT:
+        files = [words[n] for n in range(1, len(words)) if words[n - 1] in ("-f", "<")] + [re.sub(r"^(-f|<)", "", word) for word in words[1:]]
+        return next((found for file in files for found in [script(file, read, follow, depth - 1)] if found), "")
     if name in SHELLS:
         return _shell(words, read, follow, depth)
     if name in WRAPPERS:

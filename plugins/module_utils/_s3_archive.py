@@ -71,7 +71,7 @@ def is_wanted(thing: Thing, prefix: str, now: datetime, older_than: int | None, 
     name = thing.key[len(prefix):]
     if not name or name.endswith("/"):
         return False
-    if older_than is not None and thing.modified > now - timedelta(days=older_than):
+    if older_than is not None and now - thing.modified < timedelta(days=older_than):
         return False
     if patterns and not any(fnmatchcase(name, pattern) for pattern in patterns):
         return False
@@ -191,4 +191,4 @@ def is_in_force(rules: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any], p
 
 def stale(uploads: Iterable[Mapping[str, Any]], now: datetime, days: int) -> list[dict[str, Any]]:
     """Uploads that were begun so many days ago and not ended."""
-    return [dict(one) for one in uploads if one["Initiated"] <= now - timedelta(days=days)]
+    return [dict(one) for one in uploads if now - one["Initiated"] >= timedelta(days=days)]

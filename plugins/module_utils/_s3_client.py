@@ -26,12 +26,26 @@ ARGUMENTS: dict[str, Any] = {
     "path_style": {"type": "bool", "default": True}, "ca_path": {"type": "path"}, "timeout": {"type": "int", "default": 60},
 }
 UNKNOWN_TO_STORE = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
+ENDED = frozenset({"NoSuchUpload", "NoSuchKey", "404"})
 
 
 class NoAddress(BotoCoreError):
     """The store that is asked for is none."""
 
     fmt = "endpoint_url {endpoint}, region {region}: {error}; expected is http://NAME or https://NAME, with :PORT where it is another"
+
+
+class Redirected(BotoCoreError):
+    """What answers is no store, or only the way to it."""
+
+    fmt = "endpoint_url {endpoint} answers {status}, to {place}: name the place itself, with its http:// or https://"
+
+
+def _refuse_redirection(response: Any = None, **dummy: Any) -> None:
+    """Of a store that is not Amazon's: boto3 would take it for a bucket of another region and ask for that, to be redirected again, without end."""
+    answer = response[0] if response else None
+    if answer is not None and answer.status_code in (301, 302, 303, 307, 308) and not answer.headers.get("x-amz-bucket-region"):
+        raise Redirected(endpoint=answer.url, status=answer.status_code, place=answer.headers.get("Location") or "nowhere")
 
 
 def missing() -> bool:
@@ -47,11 +61,14 @@ def connect(values: Mapping[str, Any]) -> Any:
         connect_timeout=min(values["timeout"], 15), read_timeout=values["timeout"], retries={"max_attempts": 4, "mode": "standard"},
         s3={"addressing_style": "path" if values["path_style"] else "virtual"})
     try:
-        return boto3.client(
+        made = boto3.client(
             "s3", endpoint_url=values["endpoint_url"], region_name=values["region"], aws_access_key_id=values["access_key"],
             aws_secret_access_key=values["secret_key"], aws_session_token=values["session_token"], verify=values["ca_path"], config=config)
     except ValueError as error:
         raise NoAddress(endpoint=values["endpoint_url"], region=repr(values["region"]), error=error) from error
+    if values["endpoint_url"]:
+        made.meta.events.register_first("needs-retry.s3", _refuse_redirection)
+    return made
 
 
 def code(error: Exception) -> str:
@@ -99,3 +116,19 @@ def head(client: Any, bucket: str, key: str, **arguments: Any) -> dict[str, Any]
         if code(error) in ("404", "NoSuchKey", "NotFound"):
             return None
         raise
+
+
+def abort(client: Any, bucket: str, upload: Mapping[str, Any], only_look: bool = False) -> bool:
+    """Whether an upload of a listing was still there to abort. A listing may be of before: an upload ends, and Swift tells of it for a while."""
+    place = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+    try:
+        if only_look:
+            client.list_parts(**place, MaxParts=1)
+        else:
+            client.abort_multipart_upload(**place)
+    except ClientError as error:
+        if code(error) in ENDED:
+            return False
+        if not only_look:
+            raise
+    return True

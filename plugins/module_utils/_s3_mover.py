@@ -148,7 +148,7 @@ class Mover:
         for page in s3.pages(self.client, "list_multipart_uploads", Bucket=self.order.target_bucket, Prefix=key):
             for upload in page.get("Uploads") or ():
                 if upload["Key"] == key:
-                    self.client.abort_multipart_upload(Bucket=self.order.target_bucket, Key=key, UploadId=upload["UploadId"])
+                    s3.abort(self.client, self.order.target_bucket, upload)
 
     def _tags(self, key: str) -> dict[str, str]:
         try:

@@ -13,7 +13,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 
 class NoAnswer(Exception):
@@ -47,14 +47,24 @@ def sign(method: str, path: str, query: str, headers: Mapping[str, str], region:
     return f"AWS4-HMAC-SHA256 Credential={keys[0]}/{scope}, SignedHeaders={names}, Signature={signature}"
 
 
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
 class Endpoint:
     """Where a store is and who asks.
 
     keys: access key, secret key and session token, which may be empty; None for requests that are not signed.
+    Raises ValueError for a URL that names no host, as the loopback would be asked then.
     """
 
     def __init__(self, url: str, region: str, keys: tuple[str, str, str] | None, timeout: float, ca_file: str = "", host: str = "") -> None:
         parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+            raise ValueError(f"{url!r} is no address of a store; expected is https://NAME or https://NAME:PORT")
         self.host, self.path = host or parts.netloc, parts.path.rstrip("/")
         self.region, self.keys, self.timeout = region, keys, timeout
         self.tls = ssl.create_default_context(cafile=ca_file or None) if parts.scheme == "https" else None

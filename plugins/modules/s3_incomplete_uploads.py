@@ -93,8 +93,17 @@ SIZE = "TransitionDefaultMinimumObjectSize"
 
 def current(client: Any, bucket: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """The rules, and what is told of all of them together: unless it is told again when they are written, Amazon sets it anew."""
+    bodies: list[bytes] = []
+
+    def hear(response_dict: Any = None, **dummy: Any) -> None:
+        bodies.append((response_dict or {}).get("body") or b"")
+
+    client.meta.events.register("response-received.s3.GetBucketLifecycleConfiguration", hear)
     try:
         found = client.get_bucket_lifecycle_configuration(Bucket=bucket)
+        # Swift takes the request for one that it knows, and lists the bucket.
+        if bodies and b"ListBucketResult" in bodies[-1]:
+            raise NoLifecycle("it lists the bucket when it is asked for its rules")
         return found.get("Rules") or [], {SIZE: found[SIZE]} if found.get(SIZE) else {}
     except s3.ClientError as error:
         if s3.code(error) == "NoSuchLifecycleConfiguration":
@@ -102,6 +111,8 @@ def current(client: Any, bucket: str) -> tuple[list[dict[str, Any]], dict[str, s
         if s3.code(error) in s3.UNKNOWN_TO_STORE:
             raise NoLifecycle(str(error)) from error
         raise
+    finally:
+        client.meta.events.unregister("response-received.s3.GetBucketLifecycleConfiguration", hear)
 
 
 def rules(client: Any, bucket: str) -> list[dict[str, Any]]:
@@ -142,9 +153,7 @@ def abort(module: AnsibleModule, client: Any) -> dict[str, Any]:
     going: list[dict[str, Any]] = []
     for page in s3.pages(client, "list_multipart_uploads", Bucket=values["bucket"], Prefix=values["prefix"]):
         going += archive.stale(page.get("Uploads") or (), s3.store_time(page), values["days"]) if values["state"] == "present" else []
-    if not module.check_mode:
-        for one in going:
-            client.abort_multipart_upload(Bucket=values["bucket"], Key=one["Key"], UploadId=one["UploadId"])
+    going = [one for one in going if s3.abort(client, values["bucket"], one, module.check_mode)]
     told = [{"key": one["Key"], "initiated": one["Initiated"].isoformat()} for one in going]
     return {"changed": bool(going), "method": "abort", "aborted": told, "diff": {"before": "".join(f"{one['key']}\n" for one in told), "after": ""}}
 

@@ -189,14 +189,7 @@ def revive(module, systemd, units, short, results, diffs):
     return revived
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT_SPEC},
-            "timeout": {"type": "int", "default": 60},
-        },
-        supports_check_mode=True,
-    )
+def run(module):
     units = module.params["units"]
     names = [unit["name"] for unit in units]
     if not units:
@@ -245,6 +238,20 @@ def main():
     for result in results:
         result["processes"] = len(systemd.pids(shown[result["name"]]))
     module.exit_json(changed=changed, units=results, diff=diffs)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT_SPEC},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        run(module)
+    except OSError as error:
+        module.fail_json(msg=": ".join(str(part) for part in (error.filename, error.strerror) if part))
 
 
 if __name__ == "__main__":

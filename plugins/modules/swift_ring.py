@@ -123,8 +123,11 @@ def main():
         wanted[name] = ring
         diffs.append({"before_header": path, "after_header": path, "before": f"{found}\n", "after": f"{ring}\n"})
     if not module.check_mode:
-        for name, ring in wanted.items():
-            build(module, name, ring)
+        try:
+            for name, ring in wanted.items():
+                build(module, name, ring)
+        except OSError as error:
+            module.fail_json(msg=f"{error.filename or asked['path']}: {error.strerror}")
     module.exit_json(changed=bool(wanted), built=sorted(wanted), diff=diffs)
 
 

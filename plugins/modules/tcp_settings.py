@@ -98,10 +98,13 @@ def main():
     differing = {key: value for key, value in settings.items() if read(KERNEL + key).split() != value.split()}
     if not module.check_mode:
         for changed, (_before, after) in changes.items():
-            if after or changed != path:
-                _files.replace_file(changed, after)
-            else:
-                os.unlink(changed)
+            try:
+                if after or changed != path:
+                    _files.replace_file(changed, after)
+                else:
+                    os.unlink(changed)
+            except OSError as error:
+                module.fail_json(msg=f"{changed} cannot be written: {error.strerror}")
         for key, value in differing.items():
             try:
                 with open(KERNEL + key, "w", encoding="ascii") as stream:

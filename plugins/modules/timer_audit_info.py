@@ -78,7 +78,9 @@ VOLATILE = ("tmpfs", "ramfs")
 
 
 def text_of(path):
-    """A text file's beginning; nothing for a binary or what cannot be read."""
+    """A text file's beginning; nothing for a binary, what cannot be read, or what waits for its reader, as a pipe does."""
+    if not os.path.isfile(path):
+        return None
     try:
         with open(path, "rb") as file:
             content = file.read(LONGEST)

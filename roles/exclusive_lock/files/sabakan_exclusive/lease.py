@@ -12,6 +12,7 @@ up first. A holder that was paused and wakes late is refused by its token, where
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,17 @@ class Unavailable(Exception):
 
 class Unsuitable(Exception):
     """The store does not compare before it sets."""
+
+
+def record_of(content: bytes, place: str) -> dict[str, Any]:
+    """A lease as a store has it; raises Unavailable for something else, which is somebody's and no free lock."""
+    try:
+        record = json.loads(content)
+    except ValueError as error:
+        raise Unavailable(f"{place} holds no lease: {error}") from error
+    if not isinstance(record, dict):
+        raise Unavailable(f"{place} holds no lease but {content[:40]!r}")
+    return record
 
 
 class Storage(Protocol):

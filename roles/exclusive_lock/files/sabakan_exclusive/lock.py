@@ -68,9 +68,12 @@ def describe(record: dict[str, Any]) -> str:
     if not record:
         return "one that has left no record yet"
     inside = f"container {record['container']} on " if record.get("container") else ""
+    # As far as it has our form: the owner of the data could have written it.
+    words = record.get("command")
+    command = " ".join(map(str, words)) if isinstance(words, list) else str(words)
     here = record.get("boot_id") == _read("/proc/sys/kernel/random/boot_id").strip()
     return (f"{inside}host {record.get('host')}{' (this machine)' if here else ''}, PID {record.get('pid')} in its own "
-            f"name space, since {record.get('since')}, running {' '.join(record.get('command', []))[:200]}")
+            f"name space, since {record.get('since')}, running {command[:200]}")
 
 
 class Lock:

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from sabakan_exclusive._s3_request import Endpoint, NoAnswer
-from sabakan_exclusive.lease import Conflict, Unavailable, Unsuitable
+from sabakan_exclusive.lease import Conflict, Unavailable, Unsuitable, record_of
 
 # What is an answer and not a failure. 409: S3 saw two conditional writes at once and did neither for sure.
 REFUSALS = {"GET": (404,), "PUT": (409, 412)}
@@ -41,10 +41,7 @@ class Store:
             if b"NoSuchBucket" in answer:
                 raise Unavailable(f"{self.endpoint.host} has no bucket for {self.path}")
             return None
-        try:
-            return etag, json.loads(answer)
-        except ValueError as error:
-            raise Unavailable(f"{self.path} holds no lease: {error}") from error
+        return etag, record_of(answer, self.path)
 
     def _write(self, record: dict[str, Any], headers: dict[str, str], suffix: str = "") -> str:
         status, etag, dummy = self._request("PUT", json.dumps(record).encode(), headers, suffix)

@@ -23,7 +23,6 @@ from sabakan_reboot.settings import Settings
 from sabakan_reboot.tell import Teller, say
 
 YES, NO_REASON, HELD, UNKNOWN, UNHEALTHY, BUSY = 0, 10, 11, 12, 13, 75
-TROUBLES = (OSError, ValueError, KeyError, IndexError, journal.Corrupt, turn.Lost, turn.Conflict, turn.Unavailable, turn.Unsuitable)
 # A reboot that was ordered and did not begin by then never will.
 ORDERED = 900
 
@@ -32,8 +31,13 @@ class Busy(Exception):
     """Another sabakan-reboot is at work on this host."""
 
 
-class Terminated(OSError):
-    """Somebody stops this program before the reboot was ordered."""
+class Terminated(Exception):
+    """Somebody stops this program before the reboot was ordered. No OSError: what goes on after one of those must not go on after this."""
+
+
+TROUBLES = (
+    OSError, ValueError, KeyError, IndexError, Terminated, journal.Corrupt, turn.Lost, turn.Conflict, turn.Unavailable, turn.Unsuitable,
+)
 
 
 def _terminate(number: int, dummy: object) -> NoReturn:
@@ -104,12 +108,14 @@ class Gate:
         except TROUBLES as error:
             self.teller.alert(f"no reboot: the lock cannot be had: {error}")
             return UNKNOWN
-        made = self.decision(mine, trigger, immediate, waited=True)
-        if not made.reboot:
-            with contextlib.suppress(*TROUBLES):
-                mine.release()
-            return self.refuse(made)
-        return self.reboot(made, mine)
+        again: Decision | None = None
+        try:
+            again = self.decision(mine, trigger, immediate, waited=True)
+        finally:
+            if again is None or not again.reboot:
+                with contextlib.suppress(*TROUBLES):
+                    mine.release()
+        return self.reboot(again, mine) if again.reboot else self.refuse(again)
 
     def _turn_or_alert(self) -> turn.Turn | None:
         try:

@@ -53,8 +53,11 @@ def storage(directory: str) -> int:
         raise OSError(f"{directory} is on {over[2]}: a journal there is forgotten at the reboot")
     figure = os.statvfs(directory)
     free = figure.f_bavail * figure.f_frsize
-    journal.write_atomically(Path(directory) / "probe", "x" * 4096)
-    os.unlink(Path(directory) / "probe")
+    probe = Path(directory) / f"probe.{os.getpid()}"  # a `check` may be at work beside a run
+    try:
+        journal.write_atomically(probe, "x" * 4096)
+    finally:
+        probe.unlink(missing_ok=True)
     if free < LEAST_FREE:
         raise OSError(f"{directory} has {free // 1024} KiB free; {LEAST_FREE // 1024} are needed")
     return free

@@ -20,6 +20,7 @@ from typing import Any
 Entry = dict[str, Any]
 KEPT = 400
 ENDS = ("verified", "unhealthy", "abandoned")
+SWITCH = ("armed", "disarmed")
 
 
 class Corrupt(Exception):
@@ -104,10 +105,11 @@ class Journal:
 
 
 def compact(entries: list[Entry]) -> list[Entry]:
-    """Of the hourly notes of uptime the last of each boot is enough."""
+    """Of the hourly notes of uptime the last of each boot is enough. Whether it is disarmed outlasts any number of boots."""
     last = {entry["boot_id"]: n for n, entry in enumerate(entries) if entry["event"] == "seen"}
     kept = [entry for n, entry in enumerate(entries) if entry["event"] != "seen" or last[entry["boot_id"]] == n]
-    return kept[-KEPT:]
+    switch = next((n for n in reversed(range(len(kept))) if kept[n]["event"] in SWITCH), len(kept))
+    return kept[-KEPT:] if switch >= len(kept) - KEPT else [kept[switch], *kept[1 - KEPT:]]
 
 
 def since_armed(entries: list[Entry]) -> list[Entry]:
@@ -146,7 +148,7 @@ def pending(entries: list[Entry]) -> Entry | None:
 
 def disarmed(entries: list[Entry]) -> str:
     """Why it is disarmed; empty when it is not."""
-    last = next((entry for entry in reversed(entries) if entry["event"] in ("armed", "disarmed")), {"event": "armed"})
+    last = next((entry for entry in reversed(entries) if entry["event"] in SWITCH), {"event": "armed"})
     return str(last.get("why") or "no reason given") if last["event"] == "disarmed" else ""
 
 

@@ -12,7 +12,7 @@ import socket
 import ssl
 from typing import Any, BinaryIO
 
-from sabakan_exclusive.lease import Conflict, Unavailable
+from sabakan_exclusive.lease import Conflict, Unavailable, record_of
 
 REPLACE = "if redis.sha1hex(redis.call('get', KEYS[1]) or '') ~= ARGV[1] then return 0 end redis.call('set', KEYS[1], ARGV[2]) return 1"
 LONGEST = 1 << 20
@@ -78,11 +78,7 @@ class Store:
         value = self._do(b"GET", self.key)
         if value is None:
             return None
-        try:
-            record = json.loads(value)
-        except ValueError as error:
-            raise Unavailable(f"{self.key.decode()} holds no lease: {error}") from error
-        return _etag(value), record
+        return _etag(value), record_of(value, self.key.decode())
 
     def create(self, record: dict[str, Any]) -> str:
         value = json.dumps(record).encode()

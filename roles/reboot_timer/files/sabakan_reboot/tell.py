@@ -23,6 +23,8 @@ from sabakan_reboot.settings import Settings
 
 KEPT = 50
 TIMEOUT = 15
+# The kernel takes 128 KiB for one variable, and a character may have four bytes. The message on standard input is whole.
+VARIABLE = 30_000
 Message = dict[str, Any]
 
 
@@ -47,14 +49,19 @@ class Teller:
         left = [message for message in waiting if not self._send(message)][-KEPT:]
         if left == waiting and not messages:
             return
+        kept = self._keep(left) if left else None
+        for place in self.places if kept or not left else []:
+            if place != kept:
+                with contextlib.suppress(OSError):
+                    place.unlink()
+
+    def _keep(self, messages: list[Message]) -> Path | None:
         for place in self.places:
             with contextlib.suppress(OSError):
-                place.unlink()
-        for place in self.places if left else []:
-            with contextlib.suppress(OSError):
                 place.parent.mkdir(parents=True, exist_ok=True)
-                journal.write_atomically(place, json.dumps(left))
-                return
+                journal.write_atomically(place, json.dumps(messages))
+                return place
+        return None
 
     def _waiting(self) -> list[Message]:
         found: list[Message] = []
@@ -66,7 +73,7 @@ class Teller:
     def _send(self, message: Message) -> bool:
         sent = True
         for hook in self.asked.notify:
-            ended = programs.run(hook.argv, hook.timeout, json.dumps(message), {"SABAKAN_TEXT": message["text"]})
+            ended = programs.run(hook.argv, hook.timeout, json.dumps(message), {"SABAKAN_TEXT": message["text"].replace("\0", " ")[:VARIABLE]})
             if ended.code != 0:
                 sent = False
                 say(f"{hook.name} did not deliver: {ended.text or f'exit code {ended.code}'}", alert=True)

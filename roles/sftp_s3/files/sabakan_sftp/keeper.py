@@ -139,8 +139,11 @@ class Keeper:
         for record in self.book.unsettled():
             if record in self.book.fresh:
                 self.sessions.truncated(record)
-        self.journal.replace(self.book.snapshot())
-        self.book.fresh = []
+        try:
+            self.journal.replace(self.book.snapshot())
+            self.book.fresh = []
+        except OSError as error:  # a full disk; the mounts need none, and what is fresh is written when there is room
+            tell("journal-failed", reason=str(error))
         for user, directory in self.homes.strangers({}):
             kernel.detach(str(self.homes.home(user) / directory))
             self.homes.let(user, False)

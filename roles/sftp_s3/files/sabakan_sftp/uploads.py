@@ -57,8 +57,11 @@ class Journal:
         return found
 
     def append(self, entries: list[dict[str, Any]]) -> None:
-        with open(self.path, "a", encoding="ascii") as stream:
-            stream.write("".join(f"{json.dumps(entry)}\n" for entry in entries))
+        with open(self.path, "ab+") as stream:
+            stream.seek(max(stream.tell() - 1, 0))
+            # Of a line that a full disk or a crash has cut, so that it does not take the next with it.
+            cut = stream.read(1) not in (b"", b"\n")
+            stream.write(("\n" * cut + "".join(f"{json.dumps(entry)}\n" for entry in entries)).encode("ascii"))
             stream.flush()
             os.fsync(stream.fileno())
         self.count += len(entries)

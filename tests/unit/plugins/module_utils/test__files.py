@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 
 import pytest
 from ansible_collections.sabakan.vps.plugins.module_utils._files import replace_file
@@ -66,3 +68,13 @@ def test_a_file_in_no_directory_is_written_where_the_program_is(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     replace_file("file", "text", 0o644)
     assert (tmp_path / "file").read_text() == "text"
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path, monkeypatch):
+    """The kernel's error of a write or an fsync names none."""
+    def full(dummy):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=re.escape(f"No space left on device: '{tmp_path / 'x'}'")):
+        replace_file(str(tmp_path / "x"), "text", 0o644)

@@ -29,6 +29,8 @@ SCRIPTS = {
     "/opt/sudo.py": "#!/usr/bin/python3\nimport os\nos.system('sudo reboot')\n",
     "/opt/chain.py": "#!/usr/bin/python3\nimport os\nos.system('sync && /sbin/reboot')\n",
     "/opt/told.py": "#!/usr/bin/python3\nprint('will reboot; now or later')\n",
+    "/opt/later": "#!/bin/sh\nat now + 5 minutes <<END\nsystemctl reboot\nEND\n",
+    "/opt/job": "sync\nreboot\n",
     "/opt/either": "#!/bin/sh\nsabakan-reboot run || systemctl reboot\n",
 }
 
@@ -54,6 +56,9 @@ def how(line: str) -> str:
     "/bin/bash -o pipefail -c reboot", "/bin/bash -euo pipefail -c 'sync; systemctl reboot'", "bash -c -- reboot", "bash -eo pipefail /opt/nightly",
     "systemctl --message 'kernel update' reboot", "systemctl -t service reboot", "/opt/counts", "/opt/cuts", "/opt/sudo.py", "/opt/chain.py",
     "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StartUnit ss reboot.target replace",
+    "sh -c 'echo reboot | at now'", "bash -c 'echo \"systemctl reboot\" | sudo at -m 04:00'", "sh -c 'printf \"sync\\nreboot\\n\"|batch'",
+    "/opt/later", "at -f /opt/job 5am", "at now -f/opt/job", "sh -c 'at 5am < /opt/job'", "bash -c 'at 5am <<< reboot'", "sh -c 'at 5am </opt/job'",
+    "sh -c 'echo reboot | sh'", "bash -c 'echo reboot | sudo bash -s'", "sh -c 'echo \"echo reboot | at now\" | at noon'",
     "/opt/either", "sh -c 'sabakan-reboot run; reboot'",
 ])
 def test_these_reboot_or_power_off(line):
@@ -68,6 +73,8 @@ def test_these_reboot_or_power_off(line):
     "/usr/local/sbin/sabakan-reboot check", "systemctl reboot --when=cancel", "/opt/text",
     "systemctl --host=web-02 reboot", "systemctl -H web-02 reboot", "systemctl --machine box reboot", "systemctl -Hweb-02 reboot", "/opt/told.py",
     "busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager StartUnit ss nginx.service replace",
+    "sh -c 'echo reboot | mail -s at root'", "sh -c 'echo reboot || at now'", "at -l", "at -f /opt/missing now", "sh -c 'echo reboot | bash /opt/tidy'",
+    "sh -c 'echo systemctl restart nginx | at now'", "sh -c 'echo sabakan-reboot check | at now'", "sh -c 'echo reboot > /root/note; at now'",
 ])
 def test_these_do_not(line):
     assert how(line) == ""

@@ -41,6 +41,7 @@ def test_an_order_that_makes_no_sense_is_refused(order, message):
 @pytest.mark.parametrize(("one", "older_than", "patterns", "exclude", "goes"), [
     (thing(), 10, [], [], True),
     (thing(days=9.99), 10, [], [], False),
+    (thing(), 7_776_000, [], [], False),  # who meant seconds; the year of that day is before the first
     (thing(days=0), None, ["a"], [], True),
     (thing("p/d/a.mov"), None, ["*.mov"], [], True),
     (thing("p/d/a.mov"), 30, ["*.mov"], [], False),

@@ -101,3 +101,10 @@ def test_without_keys_nothing_is_signed(listener):
 def test_a_store_that_is_not_there_does_not_answer():
     with pytest.raises(NoAnswer, match="refused"):
         Endpoint("http://127.0.0.1:9", "eu-1", None, 5.0).request("GET", "bucket/")
+
+
+@pytest.mark.parametrize("url", ["store.example:9000", "store.example", "", "https://", "ftp://store.example", "https://store.example:port", "https://:9000"])
+def test_what_is_no_address_is_refused_before_another_host_is_asked(url):
+    """Without a scheme the name of the host is empty, which is the loopback."""
+    with pytest.raises(ValueError, match="https://NAME"):
+        Endpoint(url, "eu-1", None, 5.0)

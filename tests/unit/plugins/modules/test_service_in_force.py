@@ -306,3 +306,19 @@ def test_units_are_acted_on_in_order_and_only_where_needed(host, run, config):
 def test_limits_that_do_not_parse_are_refused(host, run, limits, complaint):
     host.add()
     assert complaint in run({"name": NAME, "limits": limits})["msg"]
+
+
+def test_a_directory_among_the_files_is_told_as_such(host, run, tmp_path):
+    host.add()
+    told = run({"name": NAME, "restart_on": [str(tmp_path)]})
+    assert told["failed"] and told["msg"] == f"{tmp_path}: Is a directory"
+
+
+def test_a_disk_that_cannot_be_written_is_told(host, run, monkeypatch):
+    def refuse(path, *dummy):
+        raise OSError(30, "Read-only file system", path)
+
+    host.add()
+    monkeypatch.setattr(_systemd._files, "replace_file", refuse)
+    told = run({"name": NAME, "limits": {"nofile": 4096}})
+    assert told["failed"] and told["msg"].endswith("50-sabakan-limits.conf: Read-only file system") and host.calls == []

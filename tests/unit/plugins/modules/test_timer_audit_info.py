@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from ansible_collections.sabakan.vps.plugins.modules import timer_audit_info
@@ -95,6 +97,16 @@ def test_scripts_are_read_and_binaries_are_not(tmp_path, content, expected):
 def test_what_is_not_there_is_not_read(tmp_path):
     assert timer_audit_info.text_of(str(tmp_path / "x")) is None
     assert timer_audit_info.text_of(str(tmp_path)) is None
+
+
+def test_what_would_have_to_be_waited_for_is_not_read(tmp_path):
+    """A timer's service may feed a shell from a pipe, as by `. /dev/stdin`."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    script = "import sys; from ansible_collections.sabakan.vps.plugins.modules import timer_audit_info as m; print([m.text_of(p) for p in sys.argv[1:]])"
+    names = [str(tmp_path / "pipe"), str(tmp_path / "loop"), "/dev/stdin", "/dev/zero"]
+    ended = subprocess.run([sys.executable, "-c", script, *names], stdin=subprocess.PIPE, capture_output=True, text=True, timeout=20, check=True)
+    assert ended.stdout == "[None, None, None, None]\n"
 
 
 def test_stamps_that_could_not_be_kept(monkeypatch, tmp_path):

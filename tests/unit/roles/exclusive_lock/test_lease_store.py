@@ -111,6 +111,20 @@ def test_a_store_that_ignores_conditions_is_refused_before_anything_starts(wrapp
     assert (code, out, "ignores If-None-Match on writes" in error) == (69, "", True)
 
 
+@pytest.mark.parametrize("body", [b"[]", b"5", b"null", b"<html>"])
+def test_an_object_of_somebody_elses_is_no_lease(wrapped: Wrapped, store: ObjectStore, body: bytes) -> None:
+    store.objects["/leases/db"] = ('"1"', body)
+    code, out, error = wrapped.run("echo", "started", options=leased(wrapped, store, 60))
+    assert (code, out, "leases/db holds no lease" in error) == (69, "", True)
+
+
+def test_an_endpoint_without_a_scheme_is_told_as_such(wrapped: Wrapped, store: ObjectStore) -> None:
+    option, path = leased(wrapped, store, 60)
+    Path(path).write_text(Path(path).read_text().replace("http://", ""))
+    code, out, error = wrapped.run("echo", "started", options=(option, path))
+    assert (code, out, "https://NAME" in error) == (64, "", True)
+
+
 def test_the_command_is_ended_before_the_lease_is_lost_when_the_store_stops_answering(wrapped: Wrapped, store: ObjectStore) -> None:
     ready = wrapped.data / "ready"
     # It ignores SIGTERM, so that only the last deadline ends it.

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from sabakan_exclusive.lock import RECORD, Lock, container
+from sabakan_exclusive.lock import RECORD, Lock, container, describe
 
 ONE, OTHER = "a" * 64, "b" * 64
 DOCKER = "9 1 254:0 /var/lib/docker/containers/{}/hostname /etc/hostname rw - ext4 /dev/vda rw\n"
@@ -64,3 +64,9 @@ def test_a_record_that_cannot_be_written_keeps_nothing_from_running(wrapped) -> 
     code, out, error = wrapped.run("sh", "-c", "echo ran; exit 7")
     assert (code, out) == (7, "ran\n")
     assert "who holds it is not written down" in error
+
+
+@pytest.mark.parametrize("command", [None, 5, {}, ["postgres", 1], "postgres"])
+def test_a_record_of_another_form_is_told_as_far_as_it_goes(command: object) -> None:
+    """The data's owner may write it; who runs is still to be told, and that with the exit code that says so."""
+    assert describe({"host": "h", "pid": 7, "command": command}).startswith("host h, PID 7")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from pathlib import Path
@@ -128,6 +129,35 @@ def test_what_could_not_be_told_is_told_later(bench):
     marker.touch()
     bench.gate.teller.deliver()
     assert bench.mail == "app-01: first\napp-01: second\n" and not (Path(bench.asked.state) / "undelivered").exists()
+
+
+@pytest.mark.parametrize("at", ["replace", "fsync"])
+def test_what_waits_to_be_told_outlasts_a_kill_and_a_full_disk(bench, monkeypatch, at):
+    class Killed(BaseException):
+        pass
+
+    bench.asked = gate.Settings(**{**bench.asked.__dict__, "notify": [Hook("mail", ["/bin/false"])]})
+    bench.gate.teller.alert("first")
+    with monkeypatch.context() as patched:
+        def cut(*dummy):
+            raise Killed if at == "replace" else OSError(28, "No space left on device")
+
+        patched.setattr("os." + at, cut)
+        with contextlib.suppress(Killed):
+            bench.gate.teller.alert("second")
+    assert [one["text"] for one in gate.Teller(bench.asked, {})._waiting()] == ["app-01: first"]
+
+
+@pytest.mark.parametrize("script", ["printf 'a\\000b'; exit 3", "head -c 200000 /dev/zero; exit 3"])
+def test_what_a_hook_says_in_zero_bytes_is_told_all_the_same(bench, script):
+    bench.asked = gate.Settings(**{**bench.asked.__dict__, "drain": [Hook("odd", ["/bin/sh", "-c", script])]})
+    assert bench.run() == gate.UNKNOWN
+    assert "no reboot: drain odd" in bench.mail and bench.events[-1] == "abandoned"
+
+
+def test_a_message_longer_than_an_environment_may_be_is_told(bench):
+    bench.gate.teller.alert("\u932b" * 100_000)
+    assert bench.mail.startswith("app-01: \u932b") and not (Path(bench.asked.state) / "undelivered").exists()
 
 
 def test_a_webhook_that_fails_is_not_named(bench, capsys):

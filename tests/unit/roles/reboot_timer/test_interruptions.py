@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from sabakan_reboot import gate, journal
+from sabakan_reboot import evidence, gate, host, journal, redis
 
 from .bench import DAY
 
@@ -109,3 +109,35 @@ def test_a_store_that_is_away_at_the_boot_is_tried_again(bench, monkeypatch):
 def test_a_second_one_at_work_is_refused(bench):
     with bench.gate.alone(0), pytest.raises(gate.Busy), bench.gate.alone(0):
         raise AssertionError("both")
+
+
+@pytest.mark.parametrize("place", ["look", "request", "process"])
+def test_a_signal_to_stop_is_no_failure_of_what_it_interrupts(place, monkeypatch):
+    """What goes on after a failure, as a lock's store that is asked again, or evidence without one of the processes, must not after a signal."""
+    def stop(*dummy, **more):
+        gate._terminate(15, None)
+
+    with pytest.raises(gate.Terminated):
+        if place == "look":
+            host.look(stop)
+        elif place == "request":
+            monkeypatch.setattr("socket.create_connection", stop)
+            redis.Store({"host": "127.0.0.1", "key": "k"}, 1).read()
+        else:
+            monkeypatch.setattr("os.sysconf", stop)
+            evidence.processes()
+
+
+def test_a_run_that_is_stopped_when_it_looks_again_lets_the_lock_go(bench, monkeypatch):
+    looks = []
+
+    def gather(*arguments):
+        looks.append(arguments)
+        if len(looks) == 2:
+            gate._terminate(15, None)
+        return bench.gather(*arguments)
+
+    monkeypatch.setattr(host, "gather", gather)
+    with pytest.raises(gate.Terminated):
+        bench.run()
+    assert bench.store.object[1]["released"] and bench.done == []

@@ -122,3 +122,10 @@ def test_uptime_never_runs_back_and_compaction_changes_no_budget(raw, now):
     entries = [entry("armed", "0")] + [entry(event, str(boot), uptime) for event, boot, uptime in sorted(raw, key=lambda one: one[1:])]
     assert all(journal.uptime_since(entries, n, "9", now) >= 0 for n in range(len(entries)))
     assert journal.spent(journal.compact(entries), 1e6, "9", now) == journal.spent(entries, 1e6, "9", now)
+
+
+def test_a_gate_that_was_disarmed_stays_so_however_often_the_host_boots():
+    entries = [entry("armed", "b0", 1), entry("disarmed", "b0", 2, why="a loop")]
+    for number in range(3 * journal.KEPT):
+        entries = journal.compact([*entries, entry("seen", f"b{number}", 900)])
+    assert journal.disarmed(entries) == "a loop" and len(entries) == journal.KEPT

@@ -32,6 +32,12 @@ def test_a_blocker_that_is_not_there_is_not_known():
     assert programs.ask(Hook("x", ["/no/such/program"])).verdict == UNKNOWN
 
 
+def test_a_hook_runs_where_no_file_can_be_made(monkeypatch):
+    """As on a disk that was remounted read-only: it is then that the administrator has to be told."""
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/directory")
+    assert programs.run(["/bin/cat"], 5, "given") == programs.Ended(0, "given")
+
+
 def test_a_hook_that_hangs_takes_its_children_with_it(tmp_path):
     programs.run(["/bin/sh", "-c", f"sleep 61 & echo $! > {tmp_path}/pid; wait"], 1)
     pid = int((tmp_path / "pid").read_text())

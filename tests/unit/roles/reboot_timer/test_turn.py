@@ -243,8 +243,9 @@ def test_a_redis_that_cannot_be_asked_is_unavailable(server, more):
     assert "secret" not in str(told.value)
 
 
-def test_a_value_that_is_no_lease_is_not_a_free_lock(server):
-    server.values[b"reboot/app"] = b"hello"
+@pytest.mark.parametrize("value", [b"hello", b"5", b"[]", b"\xff"])
+def test_a_value_that_is_no_lease_is_not_a_free_lock(server, value):
+    server.values[b"reboot/app"] = value
     with pytest.raises(Unavailable, match="holds no lease"):
         store_at(server).read()
 

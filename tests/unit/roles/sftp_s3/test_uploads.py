@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any
 
 import pytest
@@ -83,3 +85,32 @@ def test_a_journal_that_was_cut_anywhere_forgets_no_upload_that_it_knew(tmp_path
     third = uploads.Uploads()
     third.restore(journal.load(), 300.0)
     assert {one["key"] for one in third.unsettled()} == {one["key"] for one in again.unsettled()} and not third.fresh
+
+
+@pytest.mark.parametrize("room", [0, 1, 40, 150])
+def test_a_disk_that_is_full_for_a_while_loses_no_line(tmp_path, monkeypatch, room):
+    """The kernel takes the part of a line that there is room for."""
+    book, journal = uploads.Uploads(), uploads.Journal(tmp_path / "uploads.jsonl")
+    opened(book)
+
+    def full(descriptor):
+        os.truncate(journal.path, room)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            journal.append(book.fresh)
+    journal.append(book.fresh)
+    again = uploads.Uploads()
+    again.restore(journal.load(), 200.0)
+    assert [one["key"] for one in again.unsettled()] == ["p/x"]
+
+
+def test_a_line_that_a_crash_cut_takes_no_other_with_it(tmp_path):
+    journal, book = uploads.Journal(tmp_path / "uploads.jsonl"), uploads.Uploads()
+    journal.path.write_bytes(b'{"event": "clo')
+    assert journal.load() == []
+    opened(book)
+    journal.append(book.fresh)
+    assert [one["event"] for one in journal.load()] == ["open"]
