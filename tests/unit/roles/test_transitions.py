@@ -25,3 +25,15 @@ def test_a_cache_that_moves_has_another_zone(tmp_path: Path) -> None:
         assert declared == used and len(used) == 1
         zones += used
     assert zones[0] != zones[1]
+
+
+def test_a_standby_that_is_gone_holds_back_no_wal(tmp_path: Path) -> None:
+    """A slot of another name, or in use, is left alone; one that was lost is made anew."""
+    idle = [("standby_10_91_0_22", "reserved"), ("standby_10_91_0_23", "lost"), ("standby_10_91_0_29", "extended"), ("standby_10_91_0_28", "lost"),
+            ("standby_archive", "reserved"), ("backup", "lost"), ("standby_10_91_0_24", None)]
+    code, output = play(tmp_path, "postgresql", [{"ansible.builtin.debug": {"msg": "gone={{ __postgresql_slots_gone | sort | join(',') }}."}}], {
+        "stack_postgresql_standbys": ["10.91.0.22", "10.91.0.23", "10.91.0.24"],
+        "__postgresql_idle": {"query_result": [{"slot_name": name, "wal_status": status} for name, status in idle]},
+    })
+    assert code == 0, output
+    assert "gone=standby_10_91_0_23,standby_10_91_0_28,standby_10_91_0_29." in output
