@@ -306,3 +306,14 @@ def test_units_are_acted_on_in_order_and_only_where_needed(host, run, config):
 def test_limits_that_do_not_parse_are_refused(host, run, limits, complaint):
     host.add()
     assert complaint in run({"name": NAME, "limits": limits})["msg"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_what_a_timer_starts_is_read_anew(host, run, check):
+    """A timer's own file is as it was; the service that it starts stays loaded with the timer."""
+    host.add("x.timer", Triggers=NAME, ActiveState="active", SubState="waiting", UnitFileState="enabled")
+    host.add(NeedDaemonReload="yes", Type="oneshot")
+    result = run({"name": "x.timer", "enabled": True}, check=check)
+    assert not result["changed"]
+    assert (("daemon-reload",) in host.calls) is not check
+    assert [words[0] for words in host.calls if words[0] != "daemon-reload"] == []
