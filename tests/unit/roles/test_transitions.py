@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -37,3 +38,26 @@ def test_a_standby_that_is_gone_holds_back_no_wal(tmp_path: Path) -> None:
     })
     assert code == 0, output
     assert "gone=standby_10_91_0_23,standby_10_91_0_28,standby_10_91_0_29." in output
+
+
+def test_what_runs_under_a_lease_sees_other_settings_of_it(tmp_path: Path) -> None:
+    """They are read at the start alone: a key that the store has revoked would end the service in the middle of its work."""
+    units = task("exclusive_lock", "run", "Run the units as they are wrapped")["sabakan.vps.service_in_force"]["units"]
+    container = task("exclusive_lock", "run", "Run the containers as they are wrapped")["vars"]
+    told = {}
+    for key in ("former", "new"):
+        code, output = play(tmp_path, "exclusive_lock", [{"ansible.builtin.copy": {
+            "dest": str(tmp_path / "told"), "content": "{{ {'units': units, 'unleased': __exclusive_lock_unleased, 'definition': leased} | to_json }}",
+        }, "vars": {"units": units, "item": "ledger", "leased": container["leased"], "__exclusive_lock_container": container["__exclusive_lock_container"]}}], {
+            "exclusive_lock_units": [{"name": "a.service", "lease": True}, {"name": "b.service"}],
+            "exclusive_lock_containers": [{"name": "ledger", "lease": True, "definition": {"labels": {"own": "one"}}}, {"name": "c", "lease": False}],
+            "exclusive_lock_lease": {"secret_key": key},
+        })
+        assert code == 0, output
+        told[key] = json.loads((tmp_path / "told").read_text())
+    read = {unit["name"]: unit["restart_on"] for unit in told["new"]["units"]}
+    assert "/etc/sabakan/exclusive-a.service.json" in read["a.service"]
+    assert read["b.service"] == ["/etc/systemd/system/b.service.d/60-sabakan-exclusive.conf"]
+    assert told["new"]["unleased"] == ["b.service"]
+    assert told["new"]["definition"]["labels"]["own"] == "one"
+    assert told["new"]["definition"] != told["former"]["definition"]
