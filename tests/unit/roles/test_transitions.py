@@ -61,3 +61,39 @@ def test_what_runs_under_a_lease_sees_other_settings_of_it(tmp_path: Path) -> No
     assert told["new"]["unleased"] == ["b.service"]
     assert told["new"]["definition"]["labels"]["own"] == "one"
     assert told["new"]["definition"] != told["former"]["definition"]
+
+
+@pytest.mark.parametrize("there", ["authority.crt", "authority.crt.gone", ""], ids=["trusted", "interrupted", "never trusted"])
+def test_an_authority_that_is_no_longer_asked_for_is_not_trusted(tmp_path: Path, there: str) -> None:
+    place = tmp_path / "trusted"
+    place.mkdir()
+    if there:
+        (place / there).write_text("PEM")
+    environment = shims(tmp_path, **{"update-ca-certificates": f"ls {place} >> {tmp_path}/log"})
+    tasks = [{**task("mastodon", "install", "Trust it no longer where the store has none"), "environment": environment}]
+    code, output = play(tmp_path, "mastodon", tasks, {"__mastodon_authority": str(place / "authority.crt")})
+    assert code == 0, output
+    assert list(place.iterdir()) == []
+    log = (tmp_path / "log").read_text().splitlines() if there else []
+    assert log == (["update-ca-certificates --fresh", "authority.crt.gone"] if there else [])
+
+
+@pytest.mark.parametrize(("asked", "written", "left"), [({}, "[http]\n\tproxy = http://hand\n", True), ({"http.proxy": "http://p"}, "", True), ({}, "", False)],
+                         ids=["somebody's own", "asked", "no longer asked"])
+def test_git_goes_no_former_way(tmp_path: Path, asked: dict[str, str], written: str, left: bool) -> None:
+    (tmp_path / "home").mkdir()
+    former = written or rendered(tmp_path, "mastodon", "gitconfig.j2", {"mastodon_git_config": {"http.proxy": "http://former"}})
+    (tmp_path / "home/.gitconfig").write_text(former)
+    tasks = [task("mastodon", "configure", name) for name in ("Look for git's configuration where none is asked any more", "Remove it")]
+    code, output = play(tmp_path, "mastodon", tasks, {"mastodon_home": str(tmp_path / "home"), "mastodon_git_config": asked})
+    assert code == 0, output
+    assert (tmp_path / "home/.gitconfig").exists() is left
+
+
+def test_whoever_speaks_to_the_store_sees_another_authority(tmp_path: Path) -> None:
+    units = task("sidekiq", "run", "Run Sidekiq with what is configured and current")["sabakan.vps.service_in_force"]["units"]
+    for role, expression in (("puma", "{{ __puma_units }}"), ("sidekiq", units)):
+        show = {"ansible.builtin.copy": {"dest": str(tmp_path / "told"), "content": "{{ units | to_json }}"}, "vars": {"units": expression}}
+        code, output = play(tmp_path, role, [show], {})
+        assert code == 0, output
+        assert "/usr/local/share/ca-certificates/sabakan-stack.crt" in json.loads((tmp_path / "told").read_text())[0]["restart_on"]
