@@ -16,6 +16,15 @@ from role_run import STACK, play, rendered
 from test_power_cut import shims, task
 
 
+def told(directory: Path, role: str, one: dict[str, Any], variables: dict[str, Any]) -> list[dict[str, Any]]:
+    """The units that a task of a role asks for."""
+    show = {"ansible.builtin.copy": {"dest": str(directory / "told"), "content": "{{ asked | to_json }}"},
+            "vars": {**one.get("vars", {}), "asked": one["sabakan.vps.service_in_force"]["units"]}}
+    code, output = play(directory, role, [show], variables)
+    assert code == 0, output
+    return json.loads((directory / "told").read_text())
+
+
 def test_a_cache_that_moves_has_another_zone(tmp_path: Path) -> None:
     """nginx refuses another directory under one name in a reload, though not in its test, and keeps the whole former configuration."""
     store = {**STACK["stack_object_storage"], "public_url": "https://media.s3.example.org"}
@@ -44,7 +53,7 @@ def test_what_runs_under_a_lease_sees_other_settings_of_it(tmp_path: Path) -> No
     """They are read at the start alone: a key that the store has revoked would end the service in the middle of its work."""
     units = task("exclusive_lock", "run", "Run the units as they are wrapped")["sabakan.vps.service_in_force"]["units"]
     container = task("exclusive_lock", "run", "Run the containers as they are wrapped")["vars"]
-    told = {}
+    found = {}
     for key in ("former", "new"):
         code, output = play(tmp_path, "exclusive_lock", [{"ansible.builtin.copy": {
             "dest": str(tmp_path / "told"), "content": "{{ {'units': units, 'unleased': __exclusive_lock_unleased, 'definition': leased} | to_json }}",
@@ -54,13 +63,13 @@ def test_what_runs_under_a_lease_sees_other_settings_of_it(tmp_path: Path) -> No
             "exclusive_lock_lease": {"secret_key": key},
         })
         assert code == 0, output
-        told[key] = json.loads((tmp_path / "told").read_text())
-    read = {unit["name"]: unit["restart_on"] for unit in told["new"]["units"]}
+        found[key] = json.loads((tmp_path / "told").read_text())
+    read = {unit["name"]: unit["restart_on"] for unit in found["new"]["units"]}
     assert "/etc/sabakan/exclusive-a.service.json" in read["a.service"]
     assert read["b.service"] == ["/etc/systemd/system/b.service.d/60-sabakan-exclusive.conf"]
-    assert told["new"]["unleased"] == ["b.service"]
-    assert told["new"]["definition"]["labels"]["own"] == "one"
-    assert told["new"]["definition"] != told["former"]["definition"]
+    assert found["new"]["unleased"] == ["b.service"]
+    assert found["new"]["definition"]["labels"]["own"] == "one"
+    assert found["new"]["definition"] != found["former"]["definition"]
 
 
 @pytest.mark.parametrize("there", ["authority.crt", "authority.crt.gone", ""], ids=["trusted", "interrupted", "never trusted"])
@@ -91,9 +100,60 @@ def test_git_goes_no_former_way(tmp_path: Path, asked: dict[str, str], written: 
 
 
 def test_whoever_speaks_to_the_store_sees_another_authority(tmp_path: Path) -> None:
-    units = task("sidekiq", "run", "Run Sidekiq with what is configured and current")["sabakan.vps.service_in_force"]["units"]
-    for role, expression in (("puma", "{{ __puma_units }}"), ("sidekiq", units)):
-        show = {"ansible.builtin.copy": {"dest": str(tmp_path / "told"), "content": "{{ units | to_json }}"}, "vars": {"units": expression}}
-        code, output = play(tmp_path, role, [show], {})
+    puma = {"sabakan.vps.service_in_force": {"units": "{{ __puma_units }}"}}
+    for role, one in (("puma", puma), ("sidekiq", task("sidekiq", "run", "Run Sidekiq with what is configured and current"))):
+        assert "/usr/local/share/ca-certificates/sabakan-stack.crt" in told(tmp_path, role, one, {})[0]["restart_on"]
+
+
+def test_tokens_of_a_user_who_is_gone_are_forgotten(tmp_path: Path) -> None:
+    units = {unit["name"]: unit for unit in told(tmp_path, "object_storage", task("object_storage", "run", "Run Swift with what is configured"), {})}
+    assert "/etc/swift/proxy-server.conf" in units["memcached.service"]["restart_on"]  # where the users are
+
+
+@pytest.mark.parametrize(("former", "now", "refused"), [(True, False, True), (True, True, False), (False, False, False)],
+                         ids=["left behind", "moved", "none yet"])
+def test_a_store_that_moves_does_not_leave_its_data_behind(tmp_path: Path, former: bool, now: bool, refused: bool) -> None:
+    for name, there in (("former", former), ("now", now)):
+        (tmp_path / name / "d1").mkdir(parents=True)
+        if there:
+            (tmp_path / name / "d1/objects").mkdir()
+    (tmp_path / "object-server.conf").write_text(f"# devices = /srv/node\ndevices = {tmp_path}/former\n")
+    names = ["Look for data", "Read where the data has been until now", "Look for data there", "Refuse to leave data behind"]
+    tasks = [task("object_storage", "preflight", name) for name in names]
+    tasks[1]["ansible.builtin.command"]["argv"][-1] = str(tmp_path / "object-server.conf")
+    code, output = play(tmp_path, "object_storage", tasks, {"object_storage_directory": str(tmp_path / "now")})
+    assert (code != 0) is refused, output
+    assert ("every object would be gone" in output) is refused
+
+
+@pytest.mark.parametrize(("bind", "served"), [("127.0.0.1:8404", ["127.0.0.1:8404"]), ("*:8404", ["0.0.0.0:8404"]), ("[::1]:8404", ["[::1]:8404"]), ("", [])])
+def test_statistics_that_cannot_be_served_are_noticed(tmp_path: Path, bind: str, served: list[str]) -> None:
+    units = told(tmp_path, "haproxy", task("haproxy", "run", "Run HAProxy with what is configured"), {
+        "haproxy_stats_bind": bind, "haproxy_certificates": [{"name": "front"}]})
+    assert units[0]["listens_on"] == ["0.0.0.0:80", "0.0.0.0:443", *served]
+
+
+def test_the_key_of_a_certificate_that_is_gone_goes_too(tmp_path: Path) -> None:
+    text = json.dumps([task("haproxy", "configure", "Put the certificates in place"), task("haproxy", "run", "Look for certificates of before"),
+                       task("haproxy", "run", "Remove those that are no longer served, with their keys")])
+    tasks = json.loads(text.replace("/etc/haproxy/certs", str(tmp_path)).replace("/etc/haproxy", str(tmp_path)))
+    (tmp_path / "by-hand.pem").write_text("KEY\n")
+    for names in (["one", "two"], ["two"]):
+        code, output = play(tmp_path, "haproxy", tasks, {"haproxy_certificates": [{"name": name, "pem": "PEM\n"} for name in names]})
         assert code == 0, output
-        assert "/usr/local/share/ca-certificates/sabakan-stack.crt" in json.loads((tmp_path / "told").read_text())[0]["restart_on"]
+    assert sorted(path.name for path in tmp_path.glob("*.pem")) == ["by-hand.pem", "two.pem"]
+    assert (tmp_path / "two.pem").read_text().endswith("\nPEM\n")
+
+
+@pytest.mark.parametrize(("keys", "appended", "refused"), [(12, False, True), (12, True, False), (0, False, False)],
+                         ids=["a snapshot alone", "append-only too", "an empty one"])
+def test_a_redis_that_would_start_empty_is_refused(tmp_path: Path, keys: int, appended: bool, refused: bool) -> None:
+    (tmp_path / "dump.rdb").touch()
+    if appended:
+        (tmp_path / "appendonlydir").mkdir()
+    environment = shims(tmp_path, **{"redis-check-rdb": f"echo '[info] {keys} keys read'"})
+    names = ("Look for data that is in no append-only file", "Refuse to start without it")
+    tasks = json.loads(json.dumps([task("redis", "preflight", name) for name in names]).replace("/var/lib/redis", str(tmp_path)))
+    code, output = play(tmp_path, "redis", [{**one, "environment": environment} for one in tasks], {})
+    assert (code != 0) is refused, output
+    assert (f"{keys} keys read), and there is no append-only file" in output) is refused
