@@ -157,3 +157,16 @@ def test_a_redis_that_would_start_empty_is_refused(tmp_path: Path, keys: int, ap
     code, output = play(tmp_path, "redis", [{**one, "environment": environment} for one in tasks], {})
     assert (code != 0) is refused, output
     assert (f"{keys} keys read), and there is no append-only file" in output) is refused
+
+
+@pytest.mark.parametrize(("role", "unit", "kept"), [("sidekiq", "mastodon-sidekiq", "default"), ("streaming", "mastodon-streaming", "4000")])
+def test_settings_for_all_processes_are_not_of_one_that_is_gone(tmp_path: Path, role: str, unit: str, kept: str) -> None:
+    """`systemctl edit mastodon-sidekiq@.service` makes a directory of that name, which was removed with what is in it."""
+    for name in ("", kept, "gone"):
+        (tmp_path / f"{unit}@{name}.service.d").mkdir()
+    look = task(role, "preflight", f"Find the {'processes' if role == 'sidekiq' else 'ports'} that run or are left over")
+    look["ansible.builtin.find"]["paths"] = str(tmp_path)
+    show = {"ansible.builtin.debug": {"msg": f"removed={{{{ __{role}_removed | join(',') }}}}."}}
+    code, output = play(tmp_path, role, [look, show], {})
+    assert code == 0, output
+    assert f"removed={unit}@gone.service." in output
