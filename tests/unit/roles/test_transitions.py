@@ -119,7 +119,7 @@ def test_a_store_that_moves_does_not_leave_its_data_behind(tmp_path: Path, forme
             (tmp_path / name / "d1/objects").mkdir()
     (tmp_path / "object-server.conf").write_text(f"# devices = /srv/node\ndevices = {tmp_path}/former\n")
     names = ["Look for data", "Read where the data has been until now", "Look for data there", "Refuse to leave data behind"]
-    tasks = [task("object_storage", "preflight", name) for name in names]
+    tasks = [task("object_storage", "data", name) for name in names]
     tasks[1]["ansible.builtin.command"]["argv"][-1] = str(tmp_path / "object-server.conf")
     code, output = play(tmp_path, "object_storage", tasks, {"object_storage_directory": str(tmp_path / "now")})
     assert (code != 0) is refused, output
