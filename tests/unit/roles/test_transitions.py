@@ -170,3 +170,14 @@ def test_settings_for_all_processes_are_not_of_one_that_is_gone(tmp_path: Path, 
     code, output = play(tmp_path, role, [look, show], {})
     assert code == 0, output
     assert f"removed={unit}@gone.service." in output
+
+
+@pytest.mark.parametrize(("owner", "source", "refused"), [("social", "", True), ("mastodon", "", False), ("", "", False), ("social", "10.91.0.22", False)],
+                         ids=["another's", "its own", "none yet", "a standby's"])
+def test_a_database_does_not_change_its_user_without_its_tables(tmp_path: Path, owner: str, source: str, refused: bool) -> None:
+    environment = shims(tmp_path, psql=f"echo {owner}")
+    tasks = [{**task("postgresql", "owner", name), "environment": environment}
+             for name in ("Ask whose the database is", "Refuse another user than the one whose tables they are")]
+    code, output = play(tmp_path, "postgresql", tasks, {"__postgresql_cluster": {"running": True}, "postgresql_replication_source": source})
+    assert (code != 0) is refused, output
+    assert ("ALTER ROLE social RENAME TO mastodon" in output) is refused
