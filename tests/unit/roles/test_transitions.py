@@ -181,3 +181,14 @@ def test_a_database_does_not_change_its_user_without_its_tables(tmp_path: Path, 
     code, output = play(tmp_path, "postgresql", tasks, {"__postgresql_cluster": {"running": True}, "postgresql_replication_source": source})
     assert (code != 0) is refused, output
     assert ("ALTER ROLE social RENAME TO mastodon" in output) is refused
+
+
+def test_an_image_that_serves_no_more_is_removed(tmp_path: Path) -> None:
+    """Nothing else of the engine is: no image of another name, none that somebody has tagged."""
+    remove = task("sftp_s3", "verify", "Remove them")
+    show = {"ansible.builtin.debug": {"msg": "gone={{ gone | join(',') }}."}, "vars": {**remove["vars"], "gone": remove["loop"]}}
+    names = ["sabakan-sftp:0123456789ab", "sabakan-sftp:ba9876543210", "sabakan-sftp:by-hand", "other:0123456789ab"]
+    code, output = play(tmp_path, "sftp_s3", [show], {
+        "__sftp_s3_images": {"stdout_lines": names}, "__sftp_s3_info": {"container": {"Config": {"Image": names[1]}}}})
+    assert code == 0, output
+    assert "gone=sabakan-sftp:0123456789ab." in output
