@@ -42,6 +42,7 @@ class Found:
     control: dict[str, str] = field(default_factory=dict)
     installed: bool = True  # the programs of the release that is asked
     fixed: str = ""  # what an empty directory is that no other can be renamed over
+    others: tuple[str, ...] = ()  # clusters of other releases, of the same name, where this one would be made
 
     @property
     def system_identifier(self) -> str:
@@ -105,6 +106,11 @@ def refusal(found: Found, version: str, source: Source | None) -> str:
         return (
             f"{found.path} is empty but {found.fixed}, and a cluster is made beside it and renamed into its place, so that there "
             "is never half of one. Mount the file system at a directory above it, and leave this one out."
+        )
+    if not found.entries and found.others:
+        return (
+            f"{found.path} holds nothing yet, but there is {' and '.join(found.others)}, in whose place an empty cluster, or a new clone, would "
+            f"come. Install postgresql-{version} and upgrade it (pg_upgradecluster), or drop it if nothing in it is needed (pg_dropcluster)."
         )
     if not found.entries:
         return ""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import tempfile
@@ -62,8 +63,17 @@ class Host:
             if self.installed:
                 control = _postgresql.parse_controldata(self.run("pg_controldata", self.path)[1])
         standby = bool({"standby.signal", "recovery.signal"} & set(entries))
-        fixed = "" if entries else self.fixed()
-        return _postgresql.Found(self.path, entries, version, standby, control, self.installed, fixed)
+        fixed, others = ("", ()) if entries else (self.fixed(), self.others())
+        return _postgresql.Found(self.path, entries, version, standby, control, self.installed, fixed, others)
+
+    def others(self) -> tuple[str, ...]:
+        """Clusters of this name and another release, in Debian's layout: RELEASE/NAME."""
+        place, name = os.path.split(self.path)
+        root, release = os.path.split(place)
+        if release != self.module.params["version"]:
+            return ()
+        found = glob.glob(f"{glob.escape(root)}/[0-9]*/{glob.escape(name)}/PG_VERSION")
+        return tuple(sorted(os.path.dirname(path) for path in found))
 
     def fixed(self) -> str:
         if os.path.islink(self.path):

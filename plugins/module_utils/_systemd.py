@@ -19,7 +19,7 @@ from ansible_collections.sabakan.vps.plugins.module_utils import _files, _servic
 RECORDS = "/run/sabakan/service_in_force"
 PROPERTIES = (
     "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,MainPID,InvocationID,NeedDaemonReload,ControlGroup,"
-    "FragmentPath,DropInPaths,CanReload,KillMode,Type,RemainAfterExit,NRestarts,ExecMainStartTimestamp,"
+    "FragmentPath,DropInPaths,Triggers,CanReload,KillMode,Type,RemainAfterExit,NRestarts,ExecMainStartTimestamp,"
     "ExecMainStartTimestampMonotonic,ActiveEnterTimestamp,ActiveEnterTimestampMonotonic"
 )
 DEAF = "does not listen on"

@@ -13,9 +13,10 @@ description:
   - Reads a data directory, running or not, there or not, and judges whether it may serve as the primary or the standby
     that is asked for. It changes nothing.
   - A directory that is missing or empty may become anything, unless it is a mount point or a link, as a cluster is made
-    beside it and renamed into its place. A cluster is refused when it is not of the release asked, cannot be read (as where
-    that release is not installed), has no checksums, follows somebody although a primary is asked, follows nobody although a
-    standby is asked, or is of another system identifier or of a later timeline than its source.
+    beside it and renamed into its place, and unless there is a cluster of another release beside it, as after an upgrade of Debian.
+    A cluster is refused when it is not of the release asked, cannot be read (as where that release is not installed),
+    has no checksums, follows somebody although a primary is asked, follows nobody although a standby is asked, or is of
+    another system identifier or of a later timeline than its source.
   - The source is asked only where there is a cluster. One that does not answer refuses nothing.
 options:
   data_directory:

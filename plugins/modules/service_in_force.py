@@ -13,7 +13,8 @@ description:
   - Brings each unit to a state in which its I(running processes) use the files, the working directory and the limits
     that were asked, by the least action that does so (nothing, reload, start or restart), then reads all of it back
     and fails where it differs.
-  - The unit file and its drop-ins count among the files that a unit reads at its start.
+  - The unit file and its drop-ins count among the files that a unit reads at its start. Those of what a timer or a socket
+    starts are read anew by systemd.
   - Use it in place of a handler and M(ansible.builtin.systemd_service). A handler's notice is lost when a run is
     interrupted between the change and the restart, so that the next run finds the file in place and leaves the old
     process running. M(ansible.builtin.systemd_service) knows whether a unit is active, not what its processes run
@@ -198,7 +199,10 @@ def run(module):
     shown = systemd.show(names)
     check_units(module, systemd, units, shown)
     drop_ins = {unit["name"]: systemd.write_limits(unit) for unit in units}
-    stale = any(one.get("NeedDaemonReload") == "yes" or one.get("LoadState") != "loaded" for one in shown.values())
+    # What a timer or a socket starts is loaded as long as that is, and would be started by its former file.
+    triggered = {name for one in shown.values() for name in one.get("Triggers", "").split()} - set(names)
+    read_again = [*shown.values(), *(systemd.show(sorted(triggered)).values() if triggered else ())]
+    stale = any(one.get("NeedDaemonReload") == "yes" for one in read_again) or any(one.get("LoadState") != "loaded" for one in shown.values())
     if not module.check_mode and (stale or any(drop_ins.values())):
         systemd.call("daemon-reload")
         shown = systemd.show(names)

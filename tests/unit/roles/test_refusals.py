@@ -22,7 +22,8 @@ PEM = {"name": "front", "pem": "BEGIN CERTIFICATE, PRIVATE KEY"}
     ("role", "variables", "says"),
     [
         pytest.param(
-            "postgresql", {"postgresql_password": LINE, "__postgresql_version": "0"}, "postgresql_password has 22", id="postgresql, line break",
+            "postgresql", {"postgresql_password": LINE, "__postgresql_version": "0", "__postgresql_data": "/nonexistent/0/main"},
+            "postgresql_password has 22", id="postgresql, line break",
         ),
         pytest.param("pgbouncer", {"pgbouncer_stats_password": LINE}, "pgbouncer_stats_password 22", id="pgbouncer, line break"),
         pytest.param("object_storage", {"object_storage_users": [{**USER, "key": LINE}]}, "each of object_storage_users", id="object_storage"),

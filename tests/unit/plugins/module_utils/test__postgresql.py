@@ -76,6 +76,8 @@ def test_a_directory_of_known_standing_is_not_refused(found: Found, source: Sour
         pytest.param(Found("/data", ("a", "b")), PRIMARY, "2 other entries (a, b)", id="somebody's files"),
         pytest.param(Found("/data", ("base",)), SAME, "no PostgreSQL cluster", id="half of a cluster"),
         pytest.param(Found("/data", fixed="a mount point"), PRIMARY, "is empty but a mount point", id="what no cluster can take the place of"),
+        pytest.param(Found("/data", others=("/var/lib/postgresql/15/main",)), PRIMARY, "15/main", id="one of the release before"),
+        pytest.param(Found("/data", others=("/var/lib/postgresql/15/main",)), SAME, "pg_upgradecluster", id="a standby of the release before"),
         pytest.param(Found("/data", fixed="a link"), SAME, "renamed into its place", id="nor that of a standby"),
         pytest.param(
             cluster(installed=False, control={"Database system identifier": ""}), PRIMARY,
@@ -144,3 +146,13 @@ def test_an_empty_directory_that_cannot_be_renamed_over_is_told_from_one_that_ca
         "missing": "", "empty": "", "volume": "the root of a file system (lost+found)", "link": "a link",
     }
     assert Host(Module(Path("/proc"))).found().fixed == ""  # not empty
+
+
+def test_a_cluster_of_the_release_before_is_found_where_the_new_one_would_be(tmp_path: Path) -> None:
+    """An upgrade of Debian changes the release: an empty database in the place of the one there would look like a success."""
+    for place in ("15/main", "15/other", "0/other", "backup/main"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "PG_VERSION").touch()
+    assert Host(Module(tmp_path / "0/main")).found().others == (str(tmp_path / "15/main"),)
+    assert Host(Module(tmp_path / "0/other")).found().others == ()  # it is there itself
+    assert Host(Module(tmp_path / "elsewhere/main")).found().others == ()

@@ -322,3 +322,14 @@ def test_a_disk_that_cannot_be_written_is_told(host, run, monkeypatch):
     monkeypatch.setattr(_systemd._files, "replace_file", refuse)
     told = run({"name": NAME, "limits": {"nofile": 4096}})
     assert told["failed"] and told["msg"].endswith("50-sabakan-limits.conf: Read-only file system") and host.calls == []
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_what_a_timer_starts_is_read_anew(host, run, check):
+    """A timer's own file is as it was; the service that it starts stays loaded with the timer."""
+    host.add("x.timer", Triggers=NAME, ActiveState="active", SubState="waiting", UnitFileState="enabled")
+    host.add(NeedDaemonReload="yes", Type="oneshot")
+    result = run({"name": "x.timer", "enabled": True}, check=check)
+    assert not result["changed"]
+    assert (("daemon-reload",) in host.calls) is not check
+    assert [words[0] for words in host.calls if words[0] != "daemon-reload"] == []
