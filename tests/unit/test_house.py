@@ -201,6 +201,12 @@ def test_no_restart_hangs_on_a_notice(role):
     assert not found, "\n".join(found)
 
 
+def test_packages_await_those_that_the_host_installs_by_itself():
+    """cloud-init and unattended-upgrades hold apt's lock for minutes after the first boot; the module awaits it for one."""
+    texts = {path: path.read_text() for path in [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").glob("*.yml")]}
+    assert not [path for path, text in texts.items() if text.count("ansible.builtin.apt:") != text.count("lock_timeout: 600")]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_tasks_stay_short(role):
     lines = {
