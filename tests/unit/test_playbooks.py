@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -56,3 +57,24 @@ def test_the_plan_of_the_mounts_knows_the_swap_that_was_just_made() -> None:
     plays = yaml.safe_load((ROOT / "playbooks" / "sftp.yml").read_text())
     steps = [step for play in plays for step in [*(name for task in play.get("pre_tasks", []) for name in task), *play.get("roles", [])]]
     assert "ansible.builtin.setup" in steps[steps.index("sabakan.vps.swap"):steps.index("sabakan.vps.sftp_s3")]
+
+
+# Address of the database and of its replica, and what the bouncer there calls the replica's database.
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("lankiq-01", ["127.0.0.1", "127.0.0.1", "mastodon_production_replica"]),
+        ("rdb-01", ["10.91.0.21", "10.91.0.22", "mastodon_production"]),
+        ("rdb-02", ["10.91.0.21", "10.91.0.22", "mastodon_production"]),
+    ],
+)
+def test_sidekiq_beside_a_database_does_not_take_its_bouncer_for_the_second_layer(tmp_path: Path, host: str, expected: list[str]) -> None:
+    """That one has the database beside it alone: no replica on the primary's host, nothing to write to on the standby's."""
+    (tmp_path / "more.yml").write_text(f"sidekiq: {{hosts: {{{host}: }}}}\n")
+    values = "{{ [stack_database.host, stack_database.replica_host, mastodon_replica_db_name] | to_json }}"
+    done = subprocess.run(
+        ["ansible", host, "-i", str(ROOT / "inventories" / "friends_cafe"), "-i", str(tmp_path / "more.yml"), "-m", "ansible.builtin.debug",
+         "-a", f"msg='is {values}'"],
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, timeout=120, check=False,
+    )
+    assert json.dumps(expected) in done.stdout.replace('\\"', '"'), done.stdout + done.stderr
