@@ -142,6 +142,7 @@ def main() -> None:
     diff += [{"before_header": str(path), "before": "there\n", "after": ""} for path in gone]
     written = [one["after_header"] for one in diff if "after_header" in one]
     if not module.check_mode:
+        os.umask(0o022)  # else a hardened host's takes from the modes of the directories
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o755)
             for name in written:

@@ -177,6 +177,17 @@ def test_a_role_has_its_meta(role):
     assert load(ROOT / "roles" / role / "meta" / "argument_specs.yml"), "meta/argument_specs.yml is missing"
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_a_truth_is_read_as_one(role):
+    """INI and -e give the word "false", which is true to Jinja; what passes a variable on as it is, to a plugin, does not judge it."""
+    names = [name for name, option in options(role).items() if option["type"] == "bool"]
+    evaluated = [text for path in role_files(role, "tasks", "templates", "vars") for text in (
+        texts(load(path)) if path.suffix == ".yml" else expressions(path.read_text(errors="replace")))]
+    bare = [re.sub(r"'[^']*'|\"[^\"]*\"", "''", text) for text in evaluated]
+    found = [text for name in names for text in bare if re.search(rf"\b{name}\b(?! *\| *bool)", text) and text != f"{{{{ {name} }}}}"]
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("role", [role for role in ROLES if (ROOT / "roles" / role / "tasks" / "declare.yml").exists()])
 def test_a_declaration_is_one_fact(role):
     tasks = load(ROOT / "roles" / role / "tasks" / "declare.yml")
@@ -199,6 +210,12 @@ def test_no_restart_hangs_on_a_notice(role):
     found = hits(role_files(role, "tasks"), r"^\s*notify:") + [str(path) for path in role_files(role, "handlers")]
     found += hits(role_files(role, "tasks"), r"ansible\.builtin\.lineinfile")
     assert not found, "\n".join(found)
+
+
+def test_packages_await_those_that_the_host_installs_by_itself():
+    """cloud-init and unattended-upgrades hold apt's lock for minutes after the first boot; the module awaits it for one."""
+    texts = {path: path.read_text() for path in [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").glob("*.yml")]}
+    assert not [path for path, text in texts.items() if text.count("ansible.builtin.apt:") != text.count("lock_timeout: 600")]
 
 
 @pytest.mark.parametrize("role", ROLES)

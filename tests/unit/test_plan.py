@@ -91,6 +91,11 @@ ALL = {"name": "all", "queues": [], "concurrency": 25}
             ["stack_object_storage.public_url and the keys", "object_storage_key, ca_certificate of stack_secrets"],
             id="a store without the address that its media are read from",
         ),
+        pytest.param(
+            {"stack_frontends": "10.91.0.41", "stack_services": "tap"},
+            ["app-01: stack_services and stack_frontends must be lists", "in INI as stack_services=['...']"],
+            id="a list as INI has it",
+        ),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused_before_any_host_is_touched(
@@ -142,6 +147,12 @@ def test_a_limit_is_refused_with_the_hosts_that_it_leaves_out_and_all_else_that_
     assert "app-01 and rdb-01 and rdb-02 have one address, 10.91.0.11" in output
     assert "connections[0].count: expected a whole number, got 'much'" in output
     assert "touched" not in output
+
+
+def test_a_limit_is_not_accepted_by_the_word_false() -> None:
+    """As -e and INI give it."""
+    code, output = plan("--limit", "app-01", "-e", "stack_allow_partial_plan=false")
+    assert code != 0 and "over 1 of 5 hosts" in output
 
 
 def test_a_limit_is_accepted_when_asked_and_said_aloud() -> None:

@@ -48,3 +48,11 @@ def test_an_encrypted_file_of_a_relative_path_is_refused_as_one(secrets, tmp_pat
     code, output = secrets(file)
     assert code and "it is encrypted or its stack_secrets were not read" in " ".join(output.split()), output
     assert (tmp_path / "vault.yml").read_text().startswith("$ANSIBLE_VAULT")
+
+
+def test_what_the_hosts_need_to_become_root_is_not_asked_of_this_machine(secrets, tmp_path, monkeypatch):
+    """The access to the hosts is of all, of which localhost is one: a file of root's own, and the hosts' password for sudo, would come of it."""
+    monkeypatch.setenv("ANSIBLE_BECOME_ALLOW_SAME_USER", "true")
+    (tmp_path / "mine/group_vars/all/access.yml").write_text("ansible_become: true\nansible_become_exe: /nonexistent/sudo\n")
+    code, output = secrets(GIVEN)
+    assert code == 0, output

@@ -37,15 +37,17 @@ STACK = {
 }
 
 
-def play(directory: Path, role: str, tasks: list[dict[str, Any]], variables: dict[str, Any], *arguments: str) -> tuple[int, str]:
+def play(directory: Path, role: str, tasks: list[dict[str, Any]], variables: dict[str, Any], *arguments: str,
+         inventory: dict[str, Any] | None = None) -> tuple[int, str]:
     """Run tasks with the role's defaults and vars beneath these variables; the exit code and the output as one line."""
+    (directory / "inventory.json").write_text(json.dumps({"all": {"hosts": {"localhost": {}}, "vars": inventory or {}}}))
     files = [ROLES / role / "defaults" / "main.yml", ROLES / role / "vars" / "main.yml"]
     (directory / "playbook.yml").write_text(json.dumps([{
         "hosts": "localhost", "connection": "local", "gather_facts": False,
         "vars_files": [str(path) for path in files if path.exists()], "tasks": tasks,
     }]))
     done = subprocess.run(
-        ["ansible-playbook", "-i", "localhost,", str(directory / "playbook.yml"), "-e", json.dumps({**STACK, **variables}), *arguments],
+        ["ansible-playbook", "-i", str(directory / "inventory.json"), str(directory / "playbook.yml"), "-e", json.dumps({**STACK, **variables}), *arguments],
         env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, timeout=120, check=False,
     )
     return done.returncode, " ".join((done.stdout + done.stderr).split())

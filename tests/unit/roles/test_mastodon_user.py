@@ -118,3 +118,14 @@ def test_root_writes_no_settings_of_bundler_where_the_user_points_to(place: Path
         written = release / ".bundle" / "config"
         assert written.read_text() == '---\nBUNDLE_DEPLOYMENT: "true"\nBUNDLE_WITHOUT: "development:test"\n'
         assert (written.stat().st_mode & 0o777, written.stat().st_uid) == (0o640, NOBODY.pw_uid)
+
+
+def test_a_release_gets_its_name_on_the_controller_without_its_sudo(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inventory's ansible_become is for the hosts, and a task's own `become` does not win over it."""
+    monkeypatch.setenv("ANSIBLE_BECOME_ALLOW_SAME_USER", "true")
+    (place / "controller" / "release.tar.gz.part").touch()
+    block = tasks_of("receive.yml")[0]
+    naming = [task for task in block["block"] if task["name"] == "Give it its name"]
+    access = {"ansible_become": True, "ansible_become_exe": "/nonexistent/sudo"}
+    code, output = play(place, "mastodon", [{"block": naming, "vars": block["vars"]}], variables(place), inventory=access)
+    assert code == 0 and (place / "controller" / "release.tar.gz").exists(), output

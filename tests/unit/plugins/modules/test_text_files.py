@@ -38,6 +38,17 @@ def test_files_are_as_given_and_the_second_run_changes_nothing(tmp_path):
     assert not again["changed"] and again["diff"] == []
 
 
+def test_a_hardened_hosts_umask_leaves_the_directories_readable(tmp_path):
+    """As pam_umask gives it to root's session; a service's own user reads the program there."""
+    root = tmp_path / "made" / "here"
+    before = os.umask(0o077)
+    try:
+        run(root)
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in (root.parent, root, root / "lib", root / "lib/deep")} == {"0o755"}
+
+
 @pytest.mark.parametrize("damage", [
     lambda root: (root / "lib/a.py").write_text("other"),
     lambda root: (root / "lib/a.py").chmod(0o666),
