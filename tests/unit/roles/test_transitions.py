@@ -185,7 +185,7 @@ def test_a_database_does_not_change_its_user_without_its_tables(tmp_path: Path, 
 
 def test_an_image_that_serves_no_more_is_removed(tmp_path: Path) -> None:
     """Nothing else of the engine is: no image of another name, none that somebody has tagged."""
-    remove = task("sftp_s3", "verify", "Remove them")
+    remove = task("sftp_s3", "images", "Remove them")
     show = {"ansible.builtin.debug": {"msg": "gone={{ gone | join(',') }}."}, "vars": {**remove["vars"], "gone": remove["loop"]}}
     names = ["sabakan-sftp:0123456789ab", "sabakan-sftp:ba9876543210", "sabakan-sftp:by-hand", "other:0123456789ab"]
     code, output = play(tmp_path, "sftp_s3", [show], {
