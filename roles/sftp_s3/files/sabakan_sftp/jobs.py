@@ -20,7 +20,10 @@ MEMORY = 64 * 1024
 
 
 class Job:
-    """A function with a result that JSON can carry. Once it has ended, `value` holds it or `error` says why there is none."""
+    """A function with a result that JSON can carry. Once it has ended, `value` holds it or `error` says why there is none.
+
+    Raises OSError where the kernel has no process or no pipe for it.
+    """
 
     def __init__(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> None:
         self.started = time.monotonic()
@@ -33,7 +36,12 @@ class Job:
         self._buffer = b""
         self.reader, writer = os.pipe()
         parent = os.getpid()
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            os.close(self.reader)
+            os.close(writer)
+            raise
         if not self.pid:
             _child(function, arguments, writer, parent)
         os.close(writer)

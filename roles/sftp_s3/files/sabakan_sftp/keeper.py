@@ -54,6 +54,7 @@ class Keeper:
         self.report = Report(self.takeover, self.sessions, self.book, self.sshd, state, tell)
         self.listeners: dict[str, Listener] = {}
         self.vanished: set[int] = set()
+        self.unwatched: set[int] = set()  # for want of descriptors or memory; asked for again
         self.stopping_since = 0.0
 
     # -- what is heard
@@ -73,7 +74,11 @@ class Keeper:
             self._read_logs()  # what it said last was sent before it ended
             self.sessions.ended(pid, time.time())
 
-        found = self.loop.watch(pid, ended)
+        try:
+            found = self.loop.watch(pid, ended)
+        except OSError:
+            self.unwatched.add(pid)
+            return True
         if not found:
             self.vanished.add(pid)
         return found
@@ -181,6 +186,11 @@ class Keeper:
     def _tick(self, now: float) -> float:
         stopping = bool(self.stopping_since)
         waits = [HEARTBEAT, self.sshd.tick(now), *self.takeover.tick(now, stopping)]
+        unwatched, self.unwatched = self.unwatched, set()
+        for pid in unwatched:
+            self._watch(pid)
+        if self.unwatched:
+            waits.append(1.0)
         if self.vanished:
             self._read_logs()
             for pid in self.vanished:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 
 from sabakan_sftp.jobs import Job
 
+SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 LINE = 4096  # of a line that has not ended yet, so much is kept
 
 
@@ -77,10 +79,12 @@ class Loop:
         return writer
 
     def watch(self, pid: int, ended: Callable[[], None]) -> bool:
-        """Hears of the end of a process that is no child; False if it has ended."""
+        """Hears of the end of a process that is no child; False if it has ended, OSError where nobody can tell."""
         try:
             descriptor = os.pidfd_open(pid)
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORT:
+                raise
             return False
 
         def hear() -> None:

@@ -22,6 +22,7 @@ LONGEST_AFTER_SERVICE = 4.0  # a mount that was live can be: it is not made to w
 LONGEST_FOR_STORE = 5.0  # nor is one whose store does not answer: asking costs nothing
 STABLE = 30.0  # seconds of service after which the back-off starts anew
 POLL = 0.1
+STARVED = 1.0  # seconds until a kernel that had no process for a question is asked for it again
 FAREWELL = 5.0  # seconds for a process to end once it is unmounted
 GRACE = 20.0  # seconds for a mount to finish its uploads when it is ended on purpose
 
@@ -60,6 +61,7 @@ class Keeping:
         self._was_live = self._rebind = False
         self._sample = ""
         self._kill_at = 0.0
+        self._say_starved_at = 0.0
 
     @property
     def trouble(self) -> str:
@@ -140,7 +142,15 @@ class Keeping:
 
     def tick(self, now: float) -> float:
         """Does what is due; seconds until something may be due again."""
-        return {"waiting": self._waiting, "checking": self._checking, "mounting": self._mounting, "live": self._live, "ending": self._ending}[self.state](now)
+        states = {"waiting": self._waiting, "checking": self._checking, "mounting": self._mounting, "live": self._live, "ending": self._ending}
+        try:
+            return states[self.state](now)
+        except OSError as error:
+            # No memory, process or descriptor for one more question. Nothing is known of the mount then, so it stays as it is.
+            if now >= self._say_starved_at:
+                self.world.tell("keeper-starved", self.mount, reason=str(error))
+                self._say_starved_at = now + STABLE
+            return STARVED
 
     def _waiting(self, now: float) -> float:
         if now < self._retry_at:
@@ -159,9 +169,9 @@ class Keeping:
         work = self._work["store"]
         if not work.done:
             return 1.0
-        del self._work["store"]
         answer = work.value or {"state": "unreachable", "reason": f"the store gave {work.error}"}
         if answer["state"] in ("unreachable", "refused"):
+            del self._work["store"]
             self._failures += 1
             if answer["reason"] != self.error:
                 self.world.tell("mount-refused", self.mount, reason=answer["reason"])
@@ -171,6 +181,7 @@ class Keeping:
         self._sample = answer.get("sample", "")
         self.last_output = ""
         self.pid = self.world.start(self.mount)
+        del self._work["store"]
         self._deadline = now + self.mount.mount_timeout
         self.state = "mounting"
         return POLL
@@ -221,8 +232,8 @@ class Keeping:
     def _watch_users(self, now: float) -> None:
         work = self._work.get("publish")
         if work is None and self._rebind:
-            self._rebind = False
             self._work["publish"] = self.world.publish(self.mount)
+            self._rebind = False
         elif work is not None and work.done:
             del self._work["publish"]
             if work.error:

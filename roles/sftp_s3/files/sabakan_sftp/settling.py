@@ -41,7 +41,8 @@ class Settling:
             elif self.book.superseded(record, sessions.last_open):
                 self._settled(name, "superseded", "the same object was written again", wall)
             else:
-                with contextlib.suppress(config.Refused):
+                self.after[name] = now + RETRY  # should there be no secret, or no process, for it now
+                with contextlib.suppress(config.Refused, OSError):
                     self.jobs[name] = self.run(settle.run, mount.s3, config.environment(mount), record, mount.on_truncated,
                                                mount.quarantine_prefix, timeout=LONGEST)
 

@@ -58,19 +58,25 @@ class Sshd:
         if not self.command or now < self._retry_at:
             return max(0.1, self._retry_at - now) if self.command else LONGEST
         self.error = self.check(self.command)
+        if not self.error:
+            try:
+                self.pid = self._spawn()
+            except OSError as error:
+                self.error = str(error)
         if self.error:
             self.tell("sshd-refused", reason=self.error)
             self._later(now)
             return RETRY
-        environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}
-        output = self.output()
-        try:
-            self.pid = kernel.spawn(self.command, environment, output, 0, signal.SIGTERM)
-        finally:
-            os.close(output)
         self.started = now
         self.tell("sshd-started", pid=self.pid)
         return LONGEST
+
+    def _spawn(self) -> int:
+        output = self.output()
+        try:
+            return kernel.spawn(self.command, {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")}, output, 0, signal.SIGTERM)
+        finally:
+            os.close(output)
 
     def _later(self, now: float) -> None:
         self._failures += 1

@@ -101,11 +101,12 @@ class Watch:
         return reason
 
     def _store_answered(self, mount: Mount, answer: dict[str, str], now: float) -> str:
-        self._next_store = now + mount.store_interval
         if answer["state"] in ("ok", "unknown"):
             self._refusals = 0
             self.sample = answer.get("sample", "")
+            self._next_store = now + mount.probe_interval  # should there be no process for the next question
             self._work["through"] = self.world.probe_through(mount, self.sample)
+            self._next_store = now + mount.store_interval
             return ""
         if answer["reason"] != self.trouble:
             self.world.tell("store-lost", mount, reason=answer["reason"])

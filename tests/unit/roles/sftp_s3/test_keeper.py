@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import errno
 import importlib
+import subprocess
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sabakan_sftp
-from sabakan_sftp import accounts, uploads
+from sabakan_sftp import accounts, config, uploads
 
 from .documents import users
+from .test_loop import turn_until
 
 
 @pytest.fixture
@@ -45,3 +49,38 @@ def test_a_full_disk_keeps_no_keeper_from_its_work_and_forgets_no_upload(keeper,
     again = uploads.Uploads()
     again.restore(keeper.journal.load(), 300.0)
     assert [(one["key"], one["reason"]) for one in again.unsettled()] == [("p/x", "the keeper or its container ended")] and not again.fresh
+
+
+def test_a_session_that_cannot_be_watched_for_want_of_descriptors_has_not_ended(keeper, monkeypatch):
+    """Its uploads would count as truncated while it writes them."""
+    def none_left(pid):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    process, ended = subprocess.Popen(["sleep", "600"]), []
+    monkeypatch.setattr(keeper.sessions, "ended", lambda pid, wall: ended.append(pid))
+    with monkeypatch.context() as patched:
+        patched.setattr("os.pidfd_open", none_left)
+        assert keeper._watch(process.pid)
+        assert keeper._tick(time.monotonic()) <= 1
+    assert not ended and not keeper.vanished
+    keeper._tick(time.monotonic())
+    process.kill()
+    turn_until(keeper.loop, lambda: ended)
+    process.wait()
+    assert ended == [process.pid] and not keeper.unwatched
+
+
+def test_an_upload_is_judged_later_where_the_kernel_has_no_process_for_it(keeper):
+    tries = []
+
+    def run(*dummy, **more):
+        tries.append(1)
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    keeper.settling.run = run
+    keeper.takeover.config = SimpleNamespace(mounts={"partners": config.Mount("partners", "/srv", ("mount",), config.Bucket("b", "p/"))})
+    keeper.book.opened(7, users()[0], "partners", "p/x", "/data/x", ["WRITE"], 100.0)
+    keeper.book.restore(keeper.book.snapshot(), 200.0)
+    for now in (1000.0, 1003.0, 1004.0, 1009.0):
+        keeper.settling.tick(keeper.takeover.config, keeper.sessions, now, 200.0)
+    assert len(tries) == 2 and keeper.book.unsettled()

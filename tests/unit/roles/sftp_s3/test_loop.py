@@ -40,6 +40,18 @@ def test_a_job_that_hangs_is_ended_at_its_time(loop):
     assert job.timed_out and not loop.jobs
 
 
+def test_a_job_for_which_there_is_no_process_leaves_nothing_behind(loop, monkeypatch):
+    def refuse():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    before = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fork", refuse)
+        with pytest.raises(BlockingIOError):
+            loop.job(time.sleep, 1, timeout=1)
+    assert os.listdir("/proc/self/fd") == before and not loop.jobs
+
+
 @pytest.mark.parametrize(("written", "lines"), [
     ([b"one\ntwo\n"], ["one", "two"]), ([b"on", b"e\n", b"rest"], ["one", "rest"]), ([b"\n \n"], []), ([b"\xff\n"], ["\\xff"]),
     ([b"x" * (LINE + 10)], ["x" * LINE]),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from typing import Any
 
@@ -128,6 +129,18 @@ class Run:
         self.end(self.keeping.pid, code)
 
 
+def refuse(run: Run, name: str) -> list[float]:
+    """When it was asked for a process that there is not."""
+    times: list[float] = []
+
+    def refused(*dummy: Any) -> None:
+        times.append(run.now)
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    setattr(run.world, name, refused)
+    return times
+
+
 def live() -> Run:
     run = Run().go(1)
     assert run.keeping.summary == "live" and run.world.allowed
@@ -136,6 +149,36 @@ def live() -> Run:
 
 def test_a_mount_comes_into_service():
     assert live().world.told == ["mount-live"]
+
+
+@pytest.mark.parametrize(("starved", "serves"), [
+    ("check_store", False), ("start", False), ("bring_in", False),
+    ("probe", True), ("check_store", True), ("probe_through", True), ("publish", True),
+])
+def test_a_kernel_that_has_no_process_for_the_keeper_costs_no_mount(starved, serves):
+    """Of a mount that could not be asked nothing is known: it is neither given up nor, where it was to come, forgotten."""
+    run = live() if serves else Run()
+    if starved == "publish":
+        run.keeping.rebind()
+    tries = refuse(run, starved)
+    run.go(70)
+    assert len(tries) > 1 and not run.world.deaths and run.world.alive == ({run.keeping.pid} - {0})
+    assert 1 <= run.world.told.count("keeper-starved") <= 3
+    delattr(run.world, starved)
+    run.go(70)
+    assert run.keeping.summary == "live" and run.world.allowed and not run.world.deaths and len(run.world.alive) == 1
+
+
+def test_a_store_that_is_back_when_the_kernel_has_no_process_opens_the_door_soon_after():
+    run = live()
+    run.world.store = GONE
+    run.go(70)
+    run.world.store = dict(OK)
+    tries = refuse(run, "probe_through")
+    run.go(10)
+    assert tries and not run.world.allowed
+    del run.world.probe_through
+    assert run.go(5).world.allowed
 
 
 def test_a_killed_mount_is_back_at_once():
