@@ -119,7 +119,10 @@ def main():
         if found == ring:
             continue
         if found and _swift.moved_by(ring, found):
-            module.fail_json(msg=f"{path} is left alone: {_swift.moved_by(ring, found)}; what is stored would be out of reach")
+            module.fail_json(msg=(
+                f"{path} is left alone: {_swift.moved_by(ring, found)}; what is stored would be out of reach. Ask for it as it is:"
+                " object_storage_part_power and object_storage_device of role object_storage"
+            ))
         wanted[name] = ring
         diffs.append({"before_header": path, "after_header": path, "before": f"{found}\n", "after": f"{ring}\n"})
     if not module.check_mode:

@@ -133,14 +133,19 @@ def main() -> None:
     if problem or unknown:
         module.fail_json(msg=problem or f"executables that are not among files: {', '.join(unknown)}")
     modes = {name: 0o755 if name in module.params["executables"] else 0o644 for name in files}
-    diff = []
+    diff, written = [], []
     for name, text in files.items():
-        found = bytes_of(root / name)
-        if mode_of(root / name) != modes[name] or found != text.encode():
+        found, mode = bytes_of(root / name), mode_of(root / name)
+        if mode == modes[name] and found == text.encode():
+            continue
+        written.append(name)
+        if found != text.encode():
             diff.append({"before_header": name, "after_header": name, "before": found.decode(errors="backslashreplace"), "after": text})
+        if mode != modes[name] and (mode >= 0 or found == text.encode()):
+            header, before = f"{name} (mode)", f"{mode:04o}" if mode >= 0 else "no file of this user"
+            diff.append({"before_header": header, "after_header": header, "before": f"{before}\n", "after": f"{modes[name]:04o}\n"})
     gone = strangers(root, module.params["only"], files)
     diff += [{"before_header": str(path), "before": "there\n", "after": ""} for path in gone]
-    written = [one["after_header"] for one in diff if "after_header" in one]
     if not module.check_mode:
         os.umask(0o022)  # else a hardened host's takes from the modes of the directories
         try:
@@ -151,7 +156,7 @@ def main() -> None:
                 remove(path)
         except OSError as error:
             module.fail_json(msg=f"{error.filename or root}: {error.strerror}; the next run goes on from here", written=written)
-    module.exit_json(changed=bool(diff), written=written, removed=[str(path) for path in gone], diff=diff)
+    module.exit_json(changed=bool(written or gone), written=written, removed=[str(path) for path in gone], diff=diff)
 
 
 if __name__ == "__main__":

@@ -122,11 +122,18 @@ def changed(settings_files: list[str]) -> tuple[float, str]:
 
 def logged_in() -> list[str]:
     own = figures.own_session(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
-    ids = [line.split()[0] for line in programs.output(["loginctl", "list-sessions", "--no-legend"]).splitlines() if line.split()]
-    if not ids:
-        return []
     properties = "--property=Id,Name,Class,State,TTY,Service,RemoteHost"
-    return figures.sessions(programs.output(["loginctl", "show-session", *ids, properties]), own)
+    tries = 3
+    while True:
+        ids = [line.split()[0] for line in programs.output(["loginctl", "list-sessions", "--no-legend"]).splitlines() if line.split()]
+        if not ids:
+            return []
+        tries -= 1
+        try:
+            return figures.sessions(programs.output(["loginctl", "show-session", *ids, properties]), own)
+        except OSError:  # one of them has ended since they were listed, as those of a timer's ssh do
+            if not tries:
+                raise
 
 
 def users_of_replaced_libraries() -> list[str]:

@@ -64,6 +64,17 @@ def test_what_differs_is_put_right(tmp_path, damage):
     assert there(tmp_path) == FILES and not (tmp_path / "lib/a.py").is_symlink() and not run(tmp_path)["changed"]
 
 
+@pytest.mark.parametrize(("damage", "shown"), [
+    (lambda path: path.chmod(0o666), [("lib/deep/b.py (mode)", "0666\n", "0644\n")]),
+    (lambda path: path.unlink(), [("lib/deep/b.py (mode)", "no file of this user\n", "0644\n")]),
+    (lambda path: path.write_text("x"), [("lib/deep/b.py", "x", "")]),
+])
+def test_the_diff_shows_what_differs(tmp_path, damage, shown):
+    run(tmp_path)
+    damage(tmp_path / "lib/deep/b.py")
+    assert [(one["after_header"], one["before"], one["after"]) for one in run(tmp_path, check=True)["diff"]] == shown
+
+
 def test_only_what_is_in_directories_of_its_own_is_removed(tmp_path):
     run(tmp_path)
     (tmp_path / "stays").write_text("")

@@ -43,3 +43,24 @@ def test_a_full_disk_leaves_nothing_of_the_look(state, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         host.storage(str(state))
     assert not list(state.iterdir())
+
+
+@pytest.mark.parametrize("ends", [1, 2, 3])
+def test_a_session_that_ends_while_they_are_looked_at_is_not_in_the_way(monkeypatch, ends):
+    asked = []
+
+    def output(argv):
+        asked.append(argv[1])
+        if argv[1] == "list-sessions":
+            return "1 0 root\n7 1000 deploy\n"
+        if asked.count("show-session") <= ends:
+            raise OSError("loginctl: exit code 1, Failed to get path for session '7': No session '7' known")
+        return ""
+
+    monkeypatch.setattr(host.programs, "output", output)
+    if ends < 3:
+        assert host.logged_in() == []
+    else:
+        with pytest.raises(OSError, match="No session"):
+            host.logged_in()
+    assert asked.count("list-sessions") == asked.count("show-session") == min(ends + 1, 3)
