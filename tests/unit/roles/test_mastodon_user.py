@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -129,3 +130,36 @@ def test_a_release_gets_its_name_on_the_controller_without_its_sudo(place: Path,
     access = {"ansible_become": True, "ansible_become_exe": "/nonexistent/sudo"}
     code, output = play(place, "mastodon", [{"block": naming, "vars": block["vars"]}], variables(place), inventory=access)
     assert code == 0 and (place / "controller" / "release.tar.gz").exists(), output
+
+
+def test_a_release_is_fetched_by_who_logs_in_at_the_builder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through sudo, fetch would hold the whole release in memory, twice and a third: it reads what the login may not by slurp."""
+    monkeypatch.setenv("ANSIBLE_BECOME_ALLOW_SAME_USER", "true")
+    (place / "passage").mkdir()
+    (place / "passage" / "release.tar.gz").write_text("packed")
+    block = tasks_of("receive.yml")[0]
+    steps = [task for task in block["block"] if task["name"] in ("See who logs in there", "Fetch it to the controller")]
+    access = {"ansible_become": True, "ansible_become_exe": "/nonexistent/sudo"}
+    code, output = play(place, "mastodon", [{"block": steps, "vars": block["vars"]}], {**variables(place), "mastodon_builder": "localhost"}, inventory=access)
+    assert code == 0 and (place / "controller" / "release.tar.gz.part").read_text() == "packed", output
+    assert len(steps) == 2
+
+
+def test_a_packed_release_is_for_that_login_alone(place: Path) -> None:
+    block = tasks_of("receive.yml")[0]
+    release = place / "home" / "releases" / COMMIT
+    release.mkdir(parents=True)
+    (release / ".sabakan-complete").touch()
+    (release / "Gemfile").touch()
+    for path in (place / "home", place / "home" / "releases", release):
+        os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+    pack = [task for task in block["block"] if task["name"].startswith("Pack")]
+    platform = subprocess.run(["sh", "-c", '. /etc/os-release; echo "$VERSION_ID-$(uname -m)"'], capture_output=True, text=True, check=True).stdout.strip()
+    more = {"mastodon_builder": "localhost", "__mastodon_login": {"stdout": str(NOBODY.pw_uid)}, "__mastodon_platform": platform}
+    code, output = play(place, "mastodon", [{"block": pack, "vars": block["vars"]}], {**variables(place), **more})
+    assert code == 0, output
+    archive = place / "passage" / "release.tar.gz"
+    assert (archive.stat().st_uid, archive.stat().st_mode & 0o777) == (NOBODY.pw_uid, 0o400)
+    assert (archive.parent.stat().st_uid, archive.parent.stat().st_mode & 0o777) == (0, 0o711)
+    with tarfile.open(archive) as packed:
+        assert "./Gemfile" in packed.getnames()
