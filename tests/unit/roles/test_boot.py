@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A service on the stack's network at the boot of a host whose network comes up after network.target, as systemd-networkd's does."""
+"""Services come back by themselves: from a boot at which their address or a name is late, from a kill for memory, from a store that was away."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 import yaml
@@ -17,11 +19,32 @@ ADDRESSED = sorted(
 )
 
 
+def texts(role: str) -> list[str]:
+    return [path.read_text() for folder in ("tasks", "templates") for path in (ROLES / role / folder).glob("*")]
+
+
 def test_the_roles_that_serve_an_address_are_known() -> None:
     assert {"postgresql", "pgbouncer", "redis", "puma", "streaming", "object_storage"} <= set(ADDRESSED)
 
 
 @pytest.mark.parametrize("role", ADDRESSED)
 def test_it_starts_when_its_address_is_there(role: str) -> None:
-    texts = [path.read_text() for folder in ("tasks", "templates") for path in (ROLES / role / folder).glob("*")]
-    assert any("Wants=network-online.target" in text and "After=network-online.target" in text for text in texts)
+    assert any("Wants=network-online.target" in text and "After=network-online.target" in text for text in texts(role))
+
+
+# systemd's DefaultStartLimitIntervalSec= and DefaultStartLimitBurst=.
+INTERVAL, BURST = 10, 5
+
+
+@pytest.mark.parametrize("role", [*ADDRESSED, "haproxy", "media_proxy", "sidekiq", "supervisor"])
+def test_systemd_does_not_give_it_up(role: str) -> None:
+    """It ends at once for as long as it cannot bind, or resolve a name."""
+    if role == "postgresql":
+        pytest.skip("it serves loopback until then")
+    pauses = [int(pause) for text in texts(role) for pause in re.findall(r"^ *RestartSec=([0-9]+)", text, re.MULTILINE)]
+    assert pauses and min(pauses) * BURST >= INTERVAL
+
+
+def test_nginx_is_started_again() -> None:
+    """Debian's unit has no Restart=: with the store's name not resolved at the boot it stayed away for good."""
+    assert any(re.search(r"^ *Restart=on-failure$", text, re.MULTILINE) for text in texts("media_proxy"))
