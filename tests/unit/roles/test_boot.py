@@ -48,3 +48,9 @@ def test_systemd_does_not_give_it_up(role: str) -> None:
 def test_nginx_is_started_again() -> None:
     """Debian's unit has no Restart=: with the store's name not resolved at the boot it stayed away for good."""
     assert any(re.search(r"^ *Restart=on-failure$", text, re.MULTILINE) for text in texts("media_proxy"))
+
+
+@pytest.mark.parametrize("role", ["postgresql", "puma", "sidekiq", "media_proxy", "supervisor"])
+def test_the_kernel_takes_one_process_for_memory_and_systemd_not_all(role: str) -> None:
+    """What replaces its processes itself, or runs converters, would be stopped as a whole: PostgreSQL and nginx for good."""
+    assert any(re.search(r"^ *OOMPolicy=continue$", text, re.MULTILINE) for text in texts(role))
