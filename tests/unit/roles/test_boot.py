@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
-from role_run import ROLES
+from role_run import ROLES, rendered
 
 ADDRESSED = sorted(
     role.name for role in ROLES.iterdir() if role.name != "stack" and (role / "defaults" / "main.yml").exists()
@@ -54,3 +55,10 @@ def test_nginx_is_started_again() -> None:
 def test_the_kernel_takes_one_process_for_memory_and_systemd_not_all(role: str) -> None:
     """What replaces its processes itself, or runs converters, would be stopped as a whole: PostgreSQL and nginx for good."""
     assert any(re.search(r"^ *OOMPolicy=continue$", text, re.MULTILINE) for text in texts(role))
+
+
+def test_a_program_of_supervisord_outlasts_a_database_that_is_away(tmp_path: Path) -> None:
+    """supervisord waits a second longer before each try."""
+    text = rendered(tmp_path, "supervisor", "programs.conf.j2", {"supervisor_programs": [{"name": "web", "command": "/bin/web", "user": "web"}]})
+    found = re.search(r"^startretries = ([0-9]+)$", text, re.MULTILINE)
+    assert found and sum(range(1, int(found[1]) + 1)) > 24 * 3600
