@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -62,3 +63,17 @@ def test_a_program_of_supervisord_outlasts_a_database_that_is_away(tmp_path: Pat
     text = rendered(tmp_path, "supervisor", "programs.conf.j2", {"supervisor_programs": [{"name": "web", "command": "/bin/web", "user": "web"}]})
     found = re.search(r"^startretries = ([0-9]+)$", text, re.MULTILINE)
     assert found and sum(range(1, int(found[1]) + 1)) > 24 * 3600
+
+
+@pytest.mark.parametrize(("service", "waited", "paused"), [
+    ({}, "0", False), ({"wait": 3}, "3", False), ({"lease": True}, "25", True), ({"lease": True, "wait": 0}, "0", True),
+], ids=["lock", "patient", "lease", "impatient"])
+def test_a_lease_of_before_a_power_cut_or_its_store_away_does_not_keep_a_unit_from_starting(
+        tmp_path: Path, service: dict[str, Any], waited: str, paused: bool) -> None:
+    variables = {"exclusive_lock_lease": {"ttl": 20}, "exclusive_lock_host": "host"}
+    unit = {"name": "ledger.service", "data": "/srv", "command": "/bin/ledger", **service}
+    lines = rendered(tmp_path, "exclusive_lock", "unit.conf.j2", {**variables, "item": unit}).splitlines()
+    assert any(f"--wait {waited} " in line for line in lines)
+    assert ("RestartSec=5" in lines) is paused
+    compose = rendered(tmp_path, "exclusive_lock", "compose.yml.j2", {**variables, "item": {**unit, "command": ["ledger"]}})
+    assert f'"--wait", "{waited}"' in compose
