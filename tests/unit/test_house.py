@@ -11,6 +11,7 @@ import itertools
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,20 @@ def is_tested(module: str) -> bool:
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_is_tested(module):
     assert is_tested(module), "neither a unit test names it, nor does a role that a scenario converges"
+
+
+PROGRAMS = sorted(path for path in (ROOT / "roles").glob("*/files/*") if path.is_dir())
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
+def test_a_program_on_a_host_needs_nothing_but_pythons_own(path):
+    """It has to work when no playbook runs, whatever a host has installed; utils of the modules are put beside it, and another program."""
+    beside = {util for util in UTILS if re.search(rf"\b{util}\.py\b", "".join(file.read_text() for file in role_files(path.parents[1].name, "tasks", "vars")))}
+    files = [*path.glob("*.py"), *(UTILS[util] for util in beside)]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    assert len(files) > 3 and {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {one.name for one in PROGRAMS} == set()
 
 
 UTILS = {path.stem: path for path in (ROOT / "plugins" / "module_utils").glob("_*.py")}
