@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -320,3 +322,17 @@ def test_a_built_collection_has_nobodys_secrets(tmp_path):
     with tarfile.open(next((tmp_path / "built").glob("*.tar.gz"))) as archive:
         names = archive.getnames()
     assert "inventories/mine/hosts.yml" in names and not [name for name in names if name.endswith("secrets.yml")]
+
+
+def test_a_built_collection_installs_and_ansible_doc_shows_all_of_it(tmp_path):
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "HOME": str(tmp_path)}
+    environment.pop("PYTHONPATH", None)  # by which the checkout itself is found
+
+    def told(*command):
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True).stdout
+
+    told("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path), str(ROOT))
+    (archive,) = tmp_path.glob("*.tar.gz")
+    told("ansible-galaxy", "collection", "install", "--offline", "--no-deps", "--force", "--collections-path", str(tmp_path), str(archive))
+    shown = {kind: set(json.loads(told("ansible-doc", "--json", "--list", "--type", kind, "sabakan.vps"))) for kind in ("module", "role")}
+    assert shown == {"module": {f"sabakan.vps.{name}" for name in MODULES}, "role": {f"sabakan.vps.{name}" for name in ROLES}}
