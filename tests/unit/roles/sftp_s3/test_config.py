@@ -40,6 +40,7 @@ def test_a_configuration_is_read():
     (document(users=[{**USER, "password_hash": "x:y"}]), "password_hash has a colon"),
     (document(users=[{**USER, "keys": ["a\nb"]}]), "a key has more than one line"),
     (document(users={"a": 1}), "users is not a list"),
+    (document(memory="512m"), "memory: '512m' is no number of MiB"),
     (document(users=["store1"]), "users 0: is not an object"),
 ])
 def test_a_wrong_configuration_is_refused(content, message):
@@ -54,7 +55,7 @@ USER_FIELDS = ["name", "uid", "gid", "groups", "mount", "directory", "password_h
 
 
 @given(st.dictionaries(st.sampled_from(MOUNT_FIELDS), JSON, max_size=2), st.dictionaries(st.sampled_from(USER_FIELDS), JSON, max_size=2),
-       st.dictionaries(st.sampled_from(["sshd", "users", "mounts", "version"]), JSON, max_size=1))
+       st.dictionaries(st.sampled_from(["sshd", "users", "mounts", "version", "memory"]), JSON, max_size=1))
 def test_no_configuration_breaks_the_reading(mount, user, others):
     """A keeper that ended by one would take every session along."""
     try:
