@@ -116,6 +116,7 @@ def configuration(
     """The keeper's config.json; the digest of sshd's own file is added where that is rendered."""
     return {
         "version": 1,
+        "memory": settings["memory"],
         "mounts": [_mount(driver, mount, settings, plan) for mount in mounts],
         "users": [_user(user, mounts) for user in users],
         "sshd": {"port": 22},

@@ -19,6 +19,7 @@ import time
 from ansible.plugins.callback import CallbackBase
 
 SHOWN = ("msg", "stderr", "journal", "reason")
+LINES = 40  # of each
 DEBUG = ("ansible.builtin.debug", "debug")
 
 
@@ -73,14 +74,16 @@ class CallbackModule(CallbackBase):
 
     def _fail(self, result, kind):
         host, found = result._host.get_name(), result._result
-        item = next((one for one in found.get("results", []) if one.get("failed")), {}) or {}
-        self.failures.append({"host": host, "task": self.task, "msg": str(item.get("msg") or found.get("msg") or "")})
+        failed = [one for one in found.get("results", []) if one.get("failed")] or [found]
+        self.failures.append({"host": host, "task": self.task, "msg": str(failed[0].get("msg") or found.get("msg") or "")})
         self._display.display(f"\n{kind} on {host}: {self.task} ({self.play})", color="red")
-        for key in SHOWN:
-            value = item.get(key) or found.get(key)
-            if value:
+        for one in failed:
+            values = [one.get(key) or (found.get(key) if one is failed[0] else None) for key in SHOWN]
+            if not one.get("stderr"):  # Yarn's reasons are in the other, at its end
+                values.append("\n".join(str(one.get("stdout") or "").splitlines()[-LINES:]))
+            for value in filter(None, values):
                 text = json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
-                self._display.display("\n".join(f"    {line}" for line in text.splitlines()[:40]), color="red")
+                self._display.display("\n".join(f"    {line}" for line in text.splitlines()[:LINES]), color="red")
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         if ignore_errors:

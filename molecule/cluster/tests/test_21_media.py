@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,6 +25,16 @@ def answers(stack, url):
 @pytest.mark.parametrize(("number", "status"), [(0, "MISS"), (1, "HIT")])
 def test_the_cache_misses_first_and_hits_then(answers, number, status):
     assert (answers[number].status, answers[number].headers["X-Cache-Status"], answers[number].body) == (200, status, PICTURE)
+
+
+def test_many_who_ask_for_a_new_object_at_once_are_one_request_to_the_store(stack):
+    """The first fetches it, the others wait for the cache."""
+    picture = PICTURE[:8] + os.urandom(3_000_000)
+    fresh = urlsplit(stack.upload(picture))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _number: stack.request("GET", fresh.path, host=fresh.netloc), range(8)))
+    assert sorted(answer.headers["X-Cache-Status"] for answer in found) == ["HIT"] * 7 + ["MISS"]
+    assert {answer.body for answer in found} == {picture}
 
 
 def test_media_are_in_the_object_store(stack, url):

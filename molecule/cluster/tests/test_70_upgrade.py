@@ -65,12 +65,26 @@ def failed_connections(stack):
     return {name: (row["econ"], row["wretr"], row["wredis"]) for name, row in stack.balancer().items() if name[0] == "puma"}
 
 
-def test_the_next_run_brings_the_new_release_and_no_request_fails(stack, before, upgrade):
+def who_did(output, task):
+    """The hosts that a task of the playbook has changed."""
+    _before, found, after = output.partition(f"TASK [sabakan.vps.mastodon : {task}] ")
+    assert found, f"no task {task!r}: {output[-2000:]}"
+    return [line.removeprefix("changed: [").partition("]")[0] for line in after.partition("\n\n")[0].splitlines() if line.startswith("changed: [")]
+
+
+@pytest.fixture(scope="module")
+def run(stack, before, upgrade):
+    """The run to the next release, while somebody posts."""
     poster, connections = Poster(stack), failed_connections(stack)
     poster.start()
     found = stack.playbook(*upgrade["words"], overlay=upgrade["overlay"])
     poster.over.set()
     poster.join(20)
+    return found, poster, connections
+
+
+def test_the_next_run_brings_the_new_release_and_no_request_fails(stack, run):
+    found, poster, connections = run
     assert found.returncode == 0, found.stdout[-4000:]
     assert poster.posted > 20
     assert poster.failed == []
@@ -78,7 +92,12 @@ def test_the_next_run_brings_the_new_release_and_no_request_fails(stack, before,
     assert failed_connections(stack) == connections
 
 
-def test_both_phases_of_the_migrations_have_run(stack):
+@pytest.mark.parametrize("task", ["Build the assets", "Run the migrations that the new code needs", "Run the post-deployment migrations"])
+def test_one_host_builds_and_migrates_for_all(run, task):
+    assert who_did(run[0].stdout, task) == ["app-01"]
+
+
+def test_both_phases_of_the_migrations_have_run(stack, run):
     columns = stack.query("rdb-01", COLUMNS).split()
     assert "language" in columns, "the migration before the new code"
     assert "application_name" not in columns, "the migration after it"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 import pytest
 from gate import CHANGE, HOSTS, run
@@ -31,7 +30,7 @@ def test_no_run_is_caught_up_and_the_turn_is_in_the_window(host):
     calendar = json.loads(host.check_output("sabakan-reboot status --json"))["turn"]
     assert f"OnCalendar={calendar} " in shown["TimersCalendar"] and calendar.endswith("Asia/Tokyo")
     assert "03:00" <= calendar.split()[1] <= "04:00"
-    assert not Path("/var/lib/systemd/timers/stamp-sabakan-reboot.timer").exists()
+    assert not host.file("/var/lib/systemd/timers/stamp-sabakan-reboot.timer").exists
     assert host.check_output("systemctl show -P UnitFileState sabakan-reboot.service") == "static"
 
 

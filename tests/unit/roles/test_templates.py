@@ -90,3 +90,31 @@ def test_the_store_gets_no_header_of_a_client(tmp_path: Path) -> None:
 def test_the_web_may_take_as_long_as_mastodon_s_own_proxy_lets_it(tmp_path: Path) -> None:
     text = rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1})
     assert "timeout server 120s" in text.split("\nbackend puma\n")[1].split("\nbackend ")[0]
+
+
+def test_a_stream_is_cut_by_no_timeout_of_the_front_and_held_back_by_no_buffer(tmp_path: Path) -> None:
+    """A quiet websocket says nothing for minutes, and an event is a few bytes that must not wait for more."""
+    text = rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1})
+    backends = {part.split("\n", 1)[0]: [line.strip() for line in part.splitlines()] for part in text.split("\nbackend ")[1:]}
+    assert {"timeout tunnel 1h", "option http-no-delay"} <= set(backends["streaming"])
+    assert "balance roundrobin" in backends["puma"]
+    assert "option http-buffer-request" not in text
+
+
+def test_many_who_ask_for_an_old_object_at_once_are_one_request_to_the_store_and_wait_for_none(tmp_path: Path) -> None:
+    store = {**STACK["stack_object_storage"], "public_url": "https://media.s3.example.org"}
+    lines = {line.strip() for line in rendered(tmp_path, "media_proxy", "nginx.conf.j2", {"stack_object_storage": store}).splitlines()}
+    assert {"proxy_cache_lock on;", "proxy_cache_background_update on;"} <= lines
+    # Without `updating` the one that finds it old waits for the store, and without the errors it fails with the store.
+    (stale,) = (line.rstrip(";").split()[1:] for line in lines if line.startswith("proxy_cache_use_stale "))
+    assert {"updating", "error", "timeout", "http_500", "http_502", "http_503", "http_504"} <= set(stale)
+
+
+@pytest.mark.parametrize(("quiet", "timeout"), [(5, 25), (300, 25)])
+def test_systemd_waits_for_the_quiet_phase_of_sidekiq_and_for_its_jobs(tmp_path: Path, quiet: int, timeout: int) -> None:
+    """TimeoutStopSec is the time of ExecStop, and then once more of what TERM began."""
+    text = rendered(tmp_path, "sidekiq", "mastodon-sidekiq@.service.j2", {"sidekiq_quiet": quiet, "sidekiq_timeout": timeout})
+    given = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    assert int(given["TimeoutStopSec"]) > max(quiet, timeout)
+    assert given["ExecStop"].startswith("/bin/sh -c 'kill -TSTP $MAINPID; ") and f" -lt {quiet} " in given["ExecStop"]
+    assert f" -t {timeout} " in given["ExecStart"]

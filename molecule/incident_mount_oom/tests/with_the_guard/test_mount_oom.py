@@ -36,6 +36,7 @@ def test_a_mount_that_is_killed_is_back_within_ten_seconds_and_on_record(fleet):
     assert "signal 9" in after["last_death"]["reason"] and not after["last_death"]["oom"]
     journal = fleet[HOST].check_output("journalctl --no-pager -o cat CONTAINER_TAG=sabakan-sftp")
     assert '"event": "mount-died"' in journal and '"event": "mount-healed"' in journal
+    assert '"event": "keeper-started"' in journal and '"event": "limit-differs"' not in journal
     assert f'sabakan_sftp_mount_deaths_total{{mount="{name}"}} {after["deaths"]}' in await_that(
         "the figures are out", lambda: (text := fleet[HOST].file("/var/lib/sabakan/sftp_s3/metrics.prom").content_string) and f'"}} {after["deaths"]}' in text and text, 15)
 

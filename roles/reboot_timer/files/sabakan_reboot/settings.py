@@ -179,9 +179,10 @@ def _typed(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         elif kind == "bool" and not isinstance(value, bool):
             wrong.append(f"{name} is {value!r}; it must be true or false")
         elif kind == "str" and (not isinstance(value, str) or not value):
-            unquoted = name in ("start", "end") and isinstance(value, int) and 0 < value < 24 * 60
-            wrong.append(f"{name} is {value!r}; it must be a text"
-                         + (f", in quotes, without which YAML takes {value // 60}:{value % 60:02} for the number {value}" if unquoted else ""))
+            hint = ""
+            if name in ("start", "end") and isinstance(value, int) and 0 < value < 24 * 60:
+                hint = f", in quotes, without which YAML takes {value // 60}:{value % 60:02} for the number {value}"
+            wrong.append(f"{name} is {value!r}; it must be a text{hint}")
         elif kind == "list[str]" and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
             wrong.append(f"{name} is {value!r}; it must be a list of texts")
         else:

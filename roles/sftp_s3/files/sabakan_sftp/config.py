@@ -76,6 +76,7 @@ class Config:
     users: dict[str, User] = field(default_factory=dict)
     sshd_digest: str = ""
     sshd_command: tuple[str, ...] = SSHD
+    memory: int = 0  # MiB that the container was planned with; 0 where nothing says so
 
     def users_of(self, mount: str) -> list[User]:
         return [user for user in self.users.values() if user.mount == mount]
@@ -194,12 +195,14 @@ def parse(content: bytes) -> Config:
     names = {mount.name for mount in mounts}
     for user in users:
         _need(user.mount in names, f"user {user.name}: there is no mount {user.mount!r}")
+    memory = document.get("memory") or 0
+    _need(isinstance(memory, int) and memory >= 0, f"memory: {memory!r} is no number of MiB")
     sshd = document.get("sshd") or {}
     _need(isinstance(sshd, dict), "sshd is not an object")
     return Config(
         digest=hashlib.sha256(content).hexdigest(), mounts={mount.name: mount for mount in mounts},
         users={user.name: user for user in users}, sshd_digest=_text(sshd, "config_digest"),
-        sshd_command=_words(sshd, "command") or SSHD,
+        sshd_command=_words(sshd, "command") or SSHD, memory=int(memory),
     )
 
 

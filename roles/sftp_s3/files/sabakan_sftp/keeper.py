@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sabakan_sftp import accounts, control, kernel, uploads
+from sabakan_sftp import accounts, control, kernel, status, uploads
 from sabakan_sftp.listeners import Listener
 from sabakan_sftp.loop import Loop
 from sabakan_sftp.report import HEARTBEAT, Report
@@ -153,6 +153,12 @@ class Keeper:
             kernel.detach(str(self.homes.home(user) / directory))
             self.homes.let(user, False)
 
+    def _read_back(self) -> None:
+        """The limit that this start got: the engine starts it again without the role, after a boot of another kernel too."""
+        asked, limit = self.takeover.config.memory, status.memory()["limit"]
+        if asked and limit != asked * 2**20:
+            tell("limit-differs", asked=asked * 2**20, in_force=limit)
+
     def run(self) -> int:
         lock = self._own()
         self.state.mkdir(parents=True, exist_ok=True)
@@ -165,6 +171,7 @@ class Keeper:
         tell("keeper-started", pid=os.getpid())
         if self.takeover.reload(time.monotonic()):
             print(f"sabakan-sftp-keeper: {self.takeover.error}", file=sys.stderr, flush=True)
+        self._read_back()
         for user, directory in self.homes.strangers(self.takeover.config.users):
             self.homes.forget(user, directory)
         while not self._is_over():

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sabakan_sftp import _oom, accounts, kernel, probe, status
+from sabakan_sftp import accounts, kernel, probe, status
+from sabakan_sftp._oom import new_kills
 from sabakan_sftp.config import Config, Mount, Refused, environment
 from sabakan_sftp.jobs import Job
 from sabakan_sftp.mounts import Counters
@@ -121,7 +122,7 @@ class System:
     def count_oom(self) -> int:
         """Kills for memory since the last look."""
         after = status.events()
-        new = _oom.new_kills(self.oom_before, after)
+        new = new_kills(self.oom_before, after)
         self.oom_before = after
         self.oom_kills += new
         if new:

@@ -174,7 +174,8 @@ def test_swappiness_is_for_version_1():
 
 
 def test_numbers_may_come_as_text():
-    assert plan(WRITER, memory="4096", path_style="true", swappiness="-1").errors == []
+    found = plan(WRITER, memory="4096", path_style="true", swappiness="-1")
+    assert found.errors == [] and found.config["memory"] == 4096
     with pytest.raises(ValueError, match="sftp_s3_memory"):
         plan(WRITER, memory="1g")
 

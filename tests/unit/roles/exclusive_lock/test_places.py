@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sabakan_exclusive.lock import container
 from sabakan_exclusive.places import Mount, parse_mountinfo, refusal
 
 MOUNTINFO = r"""
@@ -54,3 +57,21 @@ def test_a_lock_elsewhere_is_refused_with_the_reason(found: Mount | None, reason
 def test_an_unknown_file_system_can_be_allowed_by_name_alone() -> None:
     assert refusal(mount("fuse.s3fs"), frozenset({"fuse.s3fs"})) == ""
     assert refusal(mount("fuse.rclone"), frozenset({"fuse.s3fs"})) != ""
+
+
+WORD = st.text(st.characters(blacklist_categories=("Z", "C")), min_size=1, max_size=12)
+
+
+@given(st.text(max_size=300))
+def test_no_text_breaks_the_reading_of_mountinfo(text: str) -> None:
+    assert all(found.identifier == number for number, found in parse_mountinfo(text.splitlines()).items())
+    assert isinstance(container(text), str)
+
+
+@given(st.integers(1, 10**9), WORD, st.lists(st.sampled_from(["shared:1", "master:3", "unbindable"]), max_size=3), st.lists(WORD, min_size=1, max_size=3))
+def test_a_mount_is_read_with_any_number_of_optional_fields(number: int, name: str, optional: list[str], options: list[str]) -> None:
+    """The kernel writes a space in a path as \\040, and a backslash as \\134."""
+    point = f"/srv/{name} x"
+    escaped = point.replace("\\", "\\134").replace(" ", "\\040")
+    line = " ".join([str(number), "1", "0:7", "/", escaped, "rw", *optional, "-", "nfs", "server:/x", ",".join(options)])
+    assert parse_mountinfo([line]) == {number: Mount(number, "0:7", point, "nfs", frozenset(["rw", *",".join(options).split(",")]))}

@@ -5,10 +5,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sabakan_exclusive.lease import Unavailable, record_of
 from sabakan_exclusive.lock import RECORD, Lock, container, describe
 
 ONE, OTHER = "a" * 64, "b" * 64
@@ -70,3 +75,21 @@ def test_a_record_that_cannot_be_written_keeps_nothing_from_running(wrapped) -> 
 def test_a_record_of_another_form_is_told_as_far_as_it_goes(command: object) -> None:
     """The data's owner may write it; who runs is still to be told, and that with the exit code that says so."""
     assert describe({"host": "h", "pid": 7, "command": command}).startswith("host h, PID 7")
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=6)
+FIELDS = st.sampled_from(["host", "container", "pid", "boot_id", "since", "command", "token"])
+
+
+@given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_no_object_of_a_store_is_a_lease_by_accident(content: bytes) -> None:
+    try:
+        assert isinstance(record_of(content, "b/k"), dict)
+    except Unavailable as error:
+        assert "b/k holds no lease" in str(error)
+
+
+@given(st.dictionaries(FIELDS, JSON, min_size=1))
+def test_whatever_a_record_holds_is_told(record: dict[str, Any]) -> None:
+    assert "running " in describe(record)

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sabakan_sftp import config
 
 from .documents import MOUNT, USER, document
@@ -38,8 +40,26 @@ def test_a_configuration_is_read():
     (document(users=[{**USER, "password_hash": "x:y"}]), "password_hash has a colon"),
     (document(users=[{**USER, "keys": ["a\nb"]}]), "a key has more than one line"),
     (document(users={"a": 1}), "users is not a list"),
+    (document(memory="512m"), "memory: '512m' is no number of MiB"),
     (document(users=["store1"]), "users 0: is not an object"),
 ])
 def test_a_wrong_configuration_is_refused(content, message):
     with pytest.raises(config.Refused, match=message.replace("(", r"\(")):
         config.parse(content)
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=6)
+MOUNT_FIELDS = ["name", "path", "command", "s3", "environment", "environment_file", "unmount", "probe_timeout", "on_truncated", "quarantine_prefix"]
+USER_FIELDS = ["name", "uid", "gid", "groups", "mount", "directory", "password_hash", "keys", "start"]
+
+
+@given(st.dictionaries(st.sampled_from(MOUNT_FIELDS), JSON, max_size=2), st.dictionaries(st.sampled_from(USER_FIELDS), JSON, max_size=2),
+       st.dictionaries(st.sampled_from(["sshd", "users", "mounts", "version", "memory"]), JSON, max_size=1))
+def test_no_configuration_breaks_the_reading(mount, user, others):
+    """A keeper that ended by one would take every session along."""
+    try:
+        found = config.parse(document(**{"mounts": [{**MOUNT, **mount}], "users": [{**USER, **user}], **others}))
+    except config.Refused:
+        return
+    assert all(one.mount in found.mounts for one in found.users.values())

@@ -15,9 +15,9 @@ from types import SimpleNamespace
 
 import pytest
 import sabakan_sftp
-from sabakan_sftp import accounts, config, uploads
+from sabakan_sftp import accounts, config, status, uploads
 
-from .documents import users
+from .documents import document, users
 from .test_loop import turn_until
 
 
@@ -84,3 +84,18 @@ def test_an_upload_is_judged_later_where_the_kernel_has_no_process_for_it(keeper
     for now in (1000.0, 1003.0, 1004.0, 1009.0):
         keeper.settling.tick(keeper.takeover.config, keeper.sessions, now, 200.0)
     assert len(tries) == 2 and keeper.book.unsettled()
+
+
+@pytest.mark.parametrize(("asked", "in_force", "told"), [
+    (464, 464 * 2**20, ""),
+    (464, 512 * 2**20, '{"event": "limit-differs", "asked": 486539264, "in_force": 536870912}'),
+    # A kernel that does not account memory, or an engine that was told of no limit.
+    (464, None, '{"event": "limit-differs", "asked": 486539264, "in_force": null}'),
+    (0, None, ""),
+])
+def test_each_start_reads_back_the_limit_that_its_mounts_were_planned_for(keeper, monkeypatch, capsys, asked, in_force, told):
+    """The engine starts the container again without the role, under another kernel too."""
+    monkeypatch.setattr(status, "memory", lambda: {"limit": in_force, "usage": None, "peak": None})
+    monkeypatch.setattr(keeper.takeover, "config", config.parse(document(memory=asked)))
+    keeper._read_back()
+    assert capsys.readouterr().out.strip() == told
