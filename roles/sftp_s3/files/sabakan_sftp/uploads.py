@@ -27,7 +27,7 @@ SLACK = 2.0  # seconds; S3 tells times in whole ones
 
 def locate(user: User, prefix: str, path: str) -> str:
     """The object that a path of a session stands for; empty for one outside of the mount."""
-    whole = posixpath.normpath(posixpath.join("/", user.start, path))
+    whole = posixpath.normpath("/" + posixpath.join("/", user.start, path).lstrip("/"))  # normpath leaves two slashes at the beginning
     root = f"/{user.directory}/"
     return prefix + whole[len(root):] if whole.startswith(root) and len(whole) > len(root) else ""
 
@@ -121,7 +121,7 @@ class Uploads:
         """before: when the same object was opened for writing before."""
         record: dict[str, Any] = {
             "event": "open", "id": os.urandom(8).hex(), "time": now, "pid": pid, "user": user.name, "mount": mount,
-            "key": key, "path": path, "whole": "TRUNCATE" in flags, "before": before,
+            "key": key, "path": path, "whole": bool({"TRUNCATE", "EXCL"} & set(flags)), "before": before,
         }
         self.open[record["id"]] = record
         self.fresh.append(record)
@@ -184,8 +184,12 @@ class Uploads:
 
 
 def verdict(record: Mapping[str, Any], found: Mapping[str, Any], now: float) -> str:
-    """Whether an object is what a truncated upload left: `proven` by its size, `likely` by its time alone, or `other`."""
-    if found["age"] is None or found["age"] > now - record["time"] + SLACK or not record["whole"]:
+    """Whether an object is what a truncated upload left: `proven` by its size, `likely` by its time alone, or `other`.
+
+    whole: whatever is in the object is of this upload. scp opens without truncating, so that it may have had something before:
+    what was written tells then, as one that is resumed or overwritten in part has more bytes than that.
+    """
+    if found["age"] is None or found["age"] > now - record["time"] + SLACK or not (record["whole"] or record["written"]):
         return "other"
     if record["written"] is None:
         return "likely"
