@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sabakan_sftp import trail, uploads
@@ -31,6 +31,7 @@ class Session:
     written: int = 0
     failed: bool = False
     opening: str = ""  # the upload whose open was told last, and nothing after it
+    doubtful: dict[str, str] = field(default_factory=dict)  # by path, uploads whose open or whose first write failed
 
 
 class Sessions:
@@ -96,6 +97,10 @@ class Sessions:
         key = uploads.locate(user, mount.s3.prefix, path) if user and mount else ""
         if user and mount and key:
             session.failed = False
+            # Who opens a name again without having closed it was not given it the first time.
+            before = self.book.open.get(session.doubtful.pop(path, ""))
+            if before:
+                self._refused(before, now)
             place = (mount.name, key)
             record = self.book.opened(session.pid, user, *place, path, flags, now, self.last_open.pop(place, 0.0))
             session.opening, self.last_open[place] = record["id"], now
@@ -129,6 +134,8 @@ class Sessions:
         record = self.book.open.get(session.opening)
         if record and values["status"] in UNOPENED:
             self._refused(record, now)
+        elif record:
+            session.doubtful[record["path"]] = record["id"]
         session.opening = ""
         self._told("status", session, values)
 

@@ -69,3 +69,17 @@ def test_a_status_after_the_mount_was_lost_changes_nothing(heard):
     made.lost("partners", 101.0)
     made.sftp("store1", 7, b"<86>internal-sftp[7]: sent status No such file", 102.0)
     assert len(book.unsettled()) == 1
+
+
+@pytest.mark.parametrize("first", [OPEN, OPEN.replace("TRUNCATE", "EXCL")])
+def test_an_upload_that_was_opened_at_the_second_try_is_whole_once_it_is_closed(heard, first):
+    """WinSCP asks for a name that must not be there, and again when its user has said that it may be; others try again in the session."""
+    book = heard(first, "sent status Failure", 'stat name "/data/x"', OPEN, 'close "/data/x" bytes read 0 written 5')
+    assert not book.open
+    book.lost("partners", 200.0)
+    assert not book.truncated
+
+
+def test_an_upload_whose_write_failed_and_that_was_closed_leaves_the_next_one_open(heard):
+    book = heard(OPEN, "sent status Failure", 'close "/data/x" bytes read 0 written 0', OPEN)
+    assert len(book.open) == 1
