@@ -101,8 +101,8 @@ class Sessions:
             before = self.book.open.get(session.doubtful.pop(path, ""))
             if before:
                 self._refused(before, now)
-            place = (mount.name, key)
-            record = self.book.opened(session.pid, user, *place, path, flags, now, self.last_open.pop(place, 0.0))
+            place = (mount.s3.bucket, key)
+            record = self.book.opened(session.pid, user, mount.name, key, path, flags, now, self.last_open.pop(place, 0.0), mount.s3.bucket)
             session.opening, self.last_open[place] = record["id"], now
             while len(self.last_open) > OPENS_KEPT:
                 del self.last_open[next(iter(self.last_open))]
@@ -141,7 +141,7 @@ class Sessions:
 
     def _refused(self, record: dict[str, Any], now: float) -> None:
         self.book.refused(record["id"], now)
-        place = (record["mount"], record["key"])
+        place = uploads.place(record)
         if self.last_open.get(place) == record["time"]:
             self.last_open[place] = record["before"]
 

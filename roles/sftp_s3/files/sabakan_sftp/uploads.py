@@ -32,6 +32,11 @@ def locate(user: User, prefix: str, path: str) -> str:
     return prefix + whole[len(root):] if whole.startswith(root) and len(whole) > len(root) else ""
 
 
+def place(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Where an upload's object is: users with other rights are on other mounts of the same bucket. A record of before has no bucket."""
+    return record.get("bucket") or record["mount"], record["key"]
+
+
 class Journal:
     """Lines of JSON; each batch is on the disk before anything is done about it."""
 
@@ -88,14 +93,18 @@ class Uploads:
         self.fresh: list[dict[str, Any]] = []
         self.total = 0
 
-    def restore(self, entries: list[dict[str, Any]], now: float) -> None:
-        """What an earlier keeper left: its open uploads are truncated."""
+    def restore(self, entries: list[dict[str, Any]], now: float) -> dict[tuple[str, str], float]:
+        """What an earlier keeper left: its open uploads are truncated. Returns when each object was opened last, as far as is known."""
+        last: dict[tuple[str, str], float] = {}
         for entry in entries:
             kind, name = entry["event"], entry["id"]
             if kind == "open":
                 self.open[name] = entry
+                last[place(entry)] = entry["time"]
             elif kind == "close":
-                self.open.pop(name, None)
+                closed = self.open.pop(name, None)
+                if closed and entry.get("refused") and last.get(place(closed)) == closed["time"]:
+                    last[place(closed)] = closed["before"]
             elif kind == "truncated":
                 self.open.pop(name, None)
                 self.truncated[name] = entry
@@ -104,6 +113,7 @@ class Uploads:
         self.total = len(self.truncated)
         for record in list(self.open.values()):
             self._truncate(record, "the keeper or its container ended", None, now, finishing=False)
+        return last
 
     def snapshot(self) -> list[dict[str, Any]]:
         """The journal that says the same in fewer lines."""
@@ -117,10 +127,11 @@ class Uploads:
                 made.append({"event": "settled", **{key: record[key] for key in ("id", "outcome", "detail", "settled")}})
         return made
 
-    def opened(self, pid: int, user: User, mount: str, key: str, path: str, flags: list[str], now: float, before: float = 0.0) -> dict[str, Any]:
+    def opened(self, pid: int, user: User, mount: str, key: str, path: str, flags: list[str], now: float, before: float = 0.0,
+               bucket: str = "") -> dict[str, Any]:
         """before: when the same object was opened for writing before."""
         record: dict[str, Any] = {
-            "event": "open", "id": os.urandom(8).hex(), "time": now, "pid": pid, "user": user.name, "mount": mount,
+            "event": "open", "id": os.urandom(8).hex(), "time": now, "pid": pid, "user": user.name, "mount": mount, "bucket": bucket,
             "key": key, "path": path, "whole": bool({"TRUNCATE", "EXCL"} & set(flags)), "before": before,
         }
         self.open[record["id"]] = record
@@ -143,11 +154,11 @@ class Uploads:
 
     def refused(self, name: str, now: float) -> None:
         """Its open failed, so that nothing came of it: what is there under its name is another's."""
-        self._close(name, 0, now)
+        self._close(name, 0, now, refused=True)
 
-    def _close(self, name: str, written: int | None, now: float) -> None:
+    def _close(self, name: str, written: int | None, now: float, **more: Any) -> None:
         del self.open[name]
-        self.fresh.append({"event": "close", "id": name, "time": now, "written": written})
+        self.fresh.append({"event": "close", "id": name, "time": now, "written": written, **more})
 
     def of(self, pid: int) -> list[dict[str, Any]]:
         return [record for record in self.open.values() if record["pid"] == pid]
@@ -180,7 +191,7 @@ class Uploads:
 
     def superseded(self, record: Mapping[str, Any], last: Mapping[tuple[str, str], float]) -> bool:
         """Whether the same object was opened for writing again after this upload. last: when each object was opened last."""
-        return last.get((record["mount"], record["key"]), 0.0) > record["time"]
+        return last.get(place(record), 0.0) > record["time"]
 
 
 def verdict(record: Mapping[str, Any], found: Mapping[str, Any], now: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from sabakan_sftp import config, sessions, uploads
 
-from .documents import document
+from .documents import MOUNT, USER, document
 
 OPEN = 'open "/data/x" flags WRITE,CREATE,TRUNCATE mode 0666'
 END = "session closed for local user store1 from [192.0.2.1]"
@@ -83,3 +83,37 @@ def test_an_upload_that_was_opened_at_the_second_try_is_whole_once_it_is_closed(
 def test_an_upload_whose_write_failed_and_that_was_closed_leaves_the_next_one_open(heard):
     book = heard(OPEN, "sent status Failure", 'close "/data/x" bytes read 0 written 0', OPEN)
     assert len(book.open) == 1
+
+
+CLOSE = 'close "/data/x" bytes read 0 written 5'
+MOUNTS = [MOUNT, {**MOUNT, "name": "deleters", "path": "/srv/s3/deleters"}]
+USERS = [USER, {**USER, "name": "store2", "uid": 5002, "gid": 5002, "mount": "deleters"}]
+
+
+def two_users(*lines: tuple[str, int, str]) -> tuple[uploads.Uploads, sessions.Sessions]:
+    """Two with other rights, hence on two mounts, on the objects of one bucket; (user, process, line) of each second."""
+    book, found = uploads.Uploads(), config.parse(document(mounts=MOUNTS, users=USERS))
+    made = sessions.Sessions(lambda: found, book, lambda kind, **values: None, lambda pid: True)
+    for now, (user, pid, text) in enumerate(lines, 100):
+        made.sftp(user, pid, f"<86>internal-sftp[{pid}]: {text}".encode(), float(now))
+    return book, made
+
+
+def test_an_upload_through_another_mount_takes_the_place_of_a_truncated_one_too():
+    book, made = two_users(("store1", 7, OPEN), ("store2", 8, OPEN), ("store2", 8, CLOSE))
+    made.ended(7, 110.0)
+    assert book.superseded(book.unsettled()[0], made.last_open)
+
+
+@pytest.mark.parametrize(("lines", "superseded"), [
+    ([("store1", 8, OPEN), ("store1", 8, CLOSE)], True),
+    ([("store2", 8, OPEN), ("store2", 8, CLOSE)], True),
+    ([("store1", 8, OPEN), ("store1", 8, "sent status Permission denied")], False),
+    ([("store1", 8, OPEN.replace("/x", "/y")), ("store1", 8, CLOSE.replace("/x", "/y"))], False),
+])
+def test_what_took_the_place_of_an_upload_is_known_after_a_restart(lines, superseded):
+    """A client is cut off, comes back and puts its file whole, and the container ends before the server missed the first session."""
+    book, _made = two_users(("store1", 7, OPEN), *lines)
+    again = uploads.Uploads()
+    last = again.restore(book.fresh, 200.0)
+    assert [again.superseded(record, last) for record in again.unsettled()] == [superseded]
