@@ -121,7 +121,8 @@ class Sessions:
     def _cut(self, session: Session, values: dict[str, Any], now: float) -> None:
         """The end of the line is missing: whether an open was for writing, how much a close had."""
         self._told("cut", session, values)
-        if values["of"] == "open":
+        user = self.config().users.get(session.user)
+        if values["of"] == "open" and not (user and user.read_only):
             self._upload(session, values["path"], ["WRITE"], now)
         elif values["of"] == "close":
             start = values["path"][:-4]  # the cut may be in the middle of an escape

@@ -117,3 +117,12 @@ def test_what_took_the_place_of_an_upload_is_known_after_a_restart(lines, supers
     again = uploads.Uploads()
     last = again.restore(book.fresh, 200.0)
     assert [again.superseded(record, last) for record in again.unsettled()] == [superseded]
+
+
+@pytest.mark.parametrize(("read_only", "uploads_open"), [(True, 0), (False, 1)])
+def test_a_download_of_a_long_name_by_one_who_only_reads_is_no_upload(read_only, uploads_open):
+    """Of its line the end is missing, and with it the flags."""
+    book, found = uploads.Uploads(), config.parse(document(users=[{**USER, "read_only": read_only}]))
+    made = sessions.Sessions(lambda: found, book, lambda kind, **values: None, lambda pid: True)
+    made.sftp("store1", 7, b"<86>internal-sftp[7]: " + ('open "/data/' + "\\343\\202\\253" * 90).encode()[:1023], 100.0)
+    assert len(book.open) == uploads_open
