@@ -17,8 +17,10 @@ SERVERS = ("internal-sftp", "sftp-server")
 SILENT = ("opendir", "closedir")
 QUESTIONS = ("stat ", "lstat ", "fstat ", "realpath ", "statvfs ", "fstatvfs ", "users-groups-by-id", "received client version", "expand ", "limits")
 OPENS_KEPT = 20000
-# Only an open gives these right after its line. Writing, which logs nothing while it works, may fail with others.
+# Only an open gives these right after its line. What is asked of an open file and logs nothing may fail with others.
 UNOPENED = ("Permission denied", "No such file")
+# Told before its status, which does not say what it is of.
+WRITE_FAILED = "process_write: "
 READ_ONLY = "Refusing open request in read-only mode"
 
 
@@ -65,6 +67,7 @@ class Sessions:
             return
         if event.kind not in ("open", "status") and event.values.get("text") != READ_ONLY:
             session.opening = ""
+        session.failed = session.failed or str(event.values.get("text", "")).startswith(WRITE_FAILED)
         handle = getattr(self, f"_{event.kind}", None)
         if handle is not None:
             handle(session, event.values, now)
@@ -131,7 +134,6 @@ class Sessions:
                 self.truncated(record)
 
     def _status(self, session: Session, values: dict[str, Any], now: float) -> None:
-        session.failed = session.failed or values["status"] == "Failure"
         record = self.book.open.get(session.opening)
         if record and values["status"] in UNOPENED:
             self._refused(record, now)

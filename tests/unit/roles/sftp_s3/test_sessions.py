@@ -126,3 +126,22 @@ def test_a_download_of_a_long_name_by_one_who_only_reads_is_no_upload(read_only,
     made = sessions.Sessions(lambda: found, book, lambda kind, **values: None, lambda pid: True)
     made.sftp("store1", 7, b"<86>internal-sftp[7]: " + ('open "/data/' + "\\343\\202\\253" * 90).encode()[:1023], 100.0)
     assert len(book.open) == uploads_open
+
+
+WRITE_FAILED = 'process_write: write "/data/x": Invalid argument'
+
+
+@pytest.mark.parametrize(("lines", "failed"), [
+    ([WRITE_FAILED, "sent status Bad message"], True),
+    ([WRITE_FAILED.replace("Invalid argument", "Input/output error"), "sent status Failure"], True),
+    (['mkdir name "/data/d" mode 0777', "sent status Failure"], False),
+    (['open "/data/y" flags READ mode 0666', "sent status Failure"], False),
+    ([], False),
+])
+def test_a_close_tells_of_a_write_that_failed_and_of_nothing_else_that_did(lines, failed):
+    """Of a client that has more than one thing under way in its session."""
+    told, found = [], config.parse(document())
+    made = sessions.Sessions(lambda: found, uploads.Uploads(), lambda kind, **values: told.append({"event": kind, **values}), lambda pid: True)
+    for text in (OPEN, *lines, CLOSE):
+        made.sftp("store1", 7, f"<86>internal-sftp[7]: {text}".encode(), 100.0)
+    assert told[-1]["event"] == "close" and told[-1].get("failed", False) is failed
