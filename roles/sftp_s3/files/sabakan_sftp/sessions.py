@@ -19,8 +19,6 @@ QUESTIONS = ("stat ", "lstat ", "fstat ", "realpath ", "statvfs ", "fstatvfs ", 
 OPENS_KEPT = 20000
 # Only an open gives these right after its line. What is asked of an open file and logs nothing may fail with others.
 UNOPENED = ("Permission denied", "No such file")
-# Told before its status, which does not say what it is of.
-WRITE_FAILED = "process_write: "
 READ_ONLY = "Refusing open request in read-only mode"
 
 
@@ -67,7 +65,6 @@ class Sessions:
             return
         if event.kind not in ("open", "status") and event.values.get("text") != READ_ONLY:
             session.opening = ""
-        session.failed = session.failed or str(event.values.get("text", "")).startswith(WRITE_FAILED)
         handle = getattr(self, f"_{event.kind}", None)
         if handle is not None:
             handle(session, event.values, now)
@@ -120,6 +117,11 @@ class Sessions:
         record = self.book.closed(session.pid, values["path"], values["written"], values["forced"], now)
         if record:
             self.truncated(record)
+
+    def _failed(self, session: Session, values: dict[str, Any], now: float) -> None:
+        self._told("write-failed", session, values)
+        session.failed = True
+        self.book.failed(session.pid, values["path"])
 
     def _cut(self, session: Session, values: dict[str, Any], now: float) -> None:
         """The end of the line is missing: whether an open was for writing, how much a close had."""

@@ -37,7 +37,7 @@ class Settling:
                 if self.book.superseded(record, sessions.last_open):
                     self.jobs[name].cancel()  # it would take what is put there now for what it waits for
                 continue
-            if record["finishing"] and record["pid"] in sessions.sessions:
+            if record["finishing"] and not record.get("closed") and record["pid"] in sessions.sessions:
                 self.after[name] = now + DELAY  # its process ends once the mount has what was open, which takes as long as it takes
                 continue
             if now < due or len(self.jobs) >= AT_ONCE:

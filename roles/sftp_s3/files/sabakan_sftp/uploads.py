@@ -4,8 +4,9 @@
 
 """Uploads from their opening to their end, in a journal that survives the keeper and the container.
 
-An upload is whole when its client closed it. It is truncated when the session ended with it open (sshd tells), when the
-session's process went without a word, when its mount died, or when the keeper did: then it is found open at the next start.
+An upload is whole when its client closed it. It is truncated when a write of it failed or the session ended with it open
+(sshd tells), when the session's process went without a word, when its mount died, or when the keeper did: then it is found
+open at the next start.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sabakan_sftp.config import User
 KEPT = 200  # settled truncations that stay in the journal
 LINES = 5000
 WAIT = 30.0  # seconds that a mount may take to finish what a dropped session left
+TOLD = 100  # bytes of a name in sshd's line of a write that failed
 SLACK = 2.0  # seconds; S3 tells times in whole ones
 
 
@@ -149,8 +151,17 @@ class Uploads:
             return None
         if forced:
             return self._truncate(record, "the session ended with the file open", written, now)
+        if record.get("failed"):
+            return self._truncate({**record, "closed": True}, "a write of it failed", written, now)
         self._close(record["id"], written, now)
         return None
+
+    def failed(self, pid: int, start: str) -> None:
+        """A write failed; some drivers make an object of the rest all the same. start: of the name, as much as sshd tells of it."""
+        cut = start.encode("utf-8", "surrogateescape")
+        for record in self.of(pid):
+            if record["path"].encode("utf-8", "surrogateescape")[:TOLD] == cut:
+                record["failed"] = True
 
     def refused(self, name: str, now: float) -> None:
         """Its open failed, so that nothing came of it: what is there under its name is another's."""

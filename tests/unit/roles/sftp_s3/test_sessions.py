@@ -144,4 +144,26 @@ def test_a_close_tells_of_a_write_that_failed_and_of_nothing_else_that_did(lines
     made = sessions.Sessions(lambda: found, uploads.Uploads(), lambda kind, **values: told.append({"event": kind, **values}), lambda pid: True)
     for text in (OPEN, *lines, CLOSE):
         made.sftp("store1", 7, f"<86>internal-sftp[7]: {text}".encode(), 100.0)
-    assert told[-1]["event"] == "close" and told[-1].get("failed", False) is failed
+    assert [event.get("failed", False) for event in told if event["event"] == "close"] == [failed]
+
+
+LONG = "/data/" + "鯖" * 60
+VIS = "".join(f"\\{byte:03o}" if byte > 126 else chr(byte) for byte in LONG.encode())
+CUT = "".join(f"\\{byte:03o}" if byte > 126 else chr(byte) for byte in LONG.encode()[:100])
+
+
+@pytest.mark.parametrize(("path", "told_path", "failing", "truncated"), [
+    ("/data/x", "/data/x", 'process_write: write "/data/x": No space left on device', True),
+    (LONG, VIS, f'process_write: write "{CUT}": No space left on device', True),
+    ("/data/x", "/data/x", 'process_write: write "/data/y": No space left on device', False),
+])
+def test_an_upload_of_which_a_write_failed_is_truncated_although_it_was_closed(path, told_path, failing, truncated):
+    """s3fs makes an object of what it has: of a full disk's share of it, say."""
+    told, found, book = [], config.parse(document()), uploads.Uploads()
+    made = sessions.Sessions(lambda: found, book, lambda kind, **values: told.append(kind), lambda pid: True)
+    for text in (f'open "{told_path}" flags WRITE,CREATE,TRUNCATE mode 0666', failing, "sent status Failure",
+                 f'close "{told_path}" bytes read 0 written 5'):
+        made.sftp("store1", 7, f"<86>internal-sftp[7]: {text}".encode(), 100.0)
+    assert [(record["path"], record["written"], record["reason"]) for record in book.unsettled()] == (
+        [(path, 5, "a write of it failed")] if truncated else [])
+    assert ("upload-truncated" in told) is truncated and not book.open

@@ -76,3 +76,8 @@ def test_what_is_put_again_while_the_first_upload_is_looked_for_is_left_alone(pl
         place.tick(now)
     assert place.begun[0].done and len(place.begun) == 1
     assert [record["outcome"] for record in place.book.truncated.values()] == ["superseded"]
+
+
+def test_an_upload_of_which_a_write_failed_does_not_wait_for_the_session_that_closed_it(place):
+    place.hear(7, 100.0, OPEN, 'process_write: write "/data/x": No space left on device', "sent status Failure", FORCED.removeprefix("forced "))
+    assert [place.tick(now) for now in (100.0, 103.0)] == [0, 1]
