@@ -27,9 +27,14 @@ class Answer(NamedTuple):
     body: bytes
 
 
+def quoted(text: str, safe: str = "") -> str:
+    """As S3 signs it. Of bytes that are no UTF-8, which file names may have, a store says itself what it thinks."""
+    return quote(text, safe=f"{safe}~", errors="surrogateescape")
+
+
 def canonical_query(query: Mapping[str, str]) -> str:
     """In the order of what is sent, which differs from that of the plain text."""
-    return "&".join(f"{name}={value}" for name, value in sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in query.items()))
+    return "&".join(f"{name}={value}" for name, value in sorted((quoted(name), quoted(value)) for name, value in query.items()))
 
 
 def sign(method: str, path: str, query: str, headers: Mapping[str, str], region: str, keys: tuple[str, str]) -> str:
@@ -77,7 +82,7 @@ class Endpoint:
     def request(self, method: str, path: str, query: Mapping[str, str] | None = None,
                 headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
         """path begins below that of the URL and is plain text. Whatever the status is, it is an answer."""
-        target, words = quote(f"{self.path}/{path}", safe="/~"), canonical_query(query or {})
+        target, words = quoted(f"{self.path}/{path}", "/"), canonical_query(query or {})
         sent = {
             "Host": self.host, "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
             "x-amz-content-sha256": hashlib.sha256(body).hexdigest(), **(headers or {}),

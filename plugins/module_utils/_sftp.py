@@ -157,7 +157,7 @@ def _user(user: User, mounts: Sequence[Mount]) -> dict[str, Any]:
     mount = next(mount for mount in mounts if user.name in mount.users)
     return {
         "name": user.name, "uid": user.uid, "gid": user.uid, "groups": [OWNER], "password_hash": user.password_hash,
-        "keys": list(user.keys), "mount": mount.name, "directory": user.directory, "read_only": user.read_only,
+        "keys": list(user.keys), "mount": mount.name, "directory": user.directory, "read_only": user.read_only, "delete": user.delete,
     }
 
 

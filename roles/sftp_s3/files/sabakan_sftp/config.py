@@ -66,6 +66,7 @@ class User:
     password_hash: str = ""
     keys: tuple[str, ...] = ()
     read_only: bool = False
+    delete: bool = False  # sshd forbids it where the mount cannot, which a session that is there would not hear of
     start: str = "/"
 
 
@@ -160,7 +161,7 @@ def _user(entry: Any) -> User:
     groups = entry.get("groups") or []
     _need(isinstance(groups, list) and all(isinstance(gid, int) and 0 < gid < 65534 for gid in groups), "groups are no group numbers")
     return User(name=name, uid=uid, gid=_identity(entry.get("gid", uid), "gid"), mount=_text(entry, "mount"), directory=directory,
-                groups=tuple(groups), password_hash=password, keys=keys, read_only=bool(entry.get("read_only")), start=start)
+                groups=tuple(groups), password_hash=password, keys=keys, read_only=bool(entry.get("read_only")), delete=bool(entry.get("delete")), start=start)
 
 
 def _unique(kind: str, values: list[Any]) -> None:

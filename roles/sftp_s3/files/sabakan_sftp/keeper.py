@@ -140,7 +140,7 @@ class Keeper:
     def _restore(self) -> None:
         """What an earlier keeper left: its counts, its uploads, and homes that are somebody's mount still."""
         self.report.restore()
-        self.book.restore(self.journal.load(), time.time())
+        self.sessions.last_open.update(self.book.restore(self.journal.load(), time.time()))
         for record in self.book.unsettled():
             if record in self.book.fresh:
                 self.sessions.truncated(record)

@@ -10,10 +10,10 @@ import http.client
 import os
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote_plus, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 from xml.etree import ElementTree
 
-from sabakan_sftp._s3_request import Endpoint, NoAnswer
+from sabakan_sftp._s3_request import Endpoint, NoAnswer, quoted
 from sabakan_sftp.config import Bucket
 
 COPY_LIMIT = 5 * 1024**3
@@ -131,7 +131,7 @@ class Store:
 
     def copy(self, source: str, target: str, found: Mapping[str, Any]) -> None:
         """A copy inside the store, of just the object that was found."""
-        origin = {"x-amz-copy-source": quote(f"/{self.bucket.bucket}/{source}", safe="/~")}
+        origin = {"x-amz-copy-source": quoted(f"/{self.bucket.bucket}/{source}", "/")}
 
         def put(query: Mapping[str, str] | None = None, more: Mapping[str, str] | None = None) -> str:
             return self._copied(*self._on_condition("x-amz-copy-source-if-match", found, source, "PUT", target, query, {**origin, **(more or {})}))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sabakan_sftp import trail, uploads
@@ -17,7 +17,7 @@ SERVERS = ("internal-sftp", "sftp-server")
 SILENT = ("opendir", "closedir")
 QUESTIONS = ("stat ", "lstat ", "fstat ", "realpath ", "statvfs ", "fstatvfs ", "users-groups-by-id", "received client version", "expand ", "limits")
 OPENS_KEPT = 20000
-# Only an open gives these right after its line. Writing, which logs nothing while it works, may fail with others.
+# Only an open gives these right after its line. What is asked of an open file and logs nothing may fail with others.
 UNOPENED = ("Permission denied", "No such file")
 READ_ONLY = "Refusing open request in read-only mode"
 
@@ -31,6 +31,7 @@ class Session:
     written: int = 0
     failed: bool = False
     opening: str = ""  # the upload whose open was told last, and nothing after it
+    doubtful: dict[str, str] = field(default_factory=dict)  # by path, uploads whose open or whose first write failed
 
 
 class Sessions:
@@ -96,8 +97,12 @@ class Sessions:
         key = uploads.locate(user, mount.s3.prefix, path) if user and mount else ""
         if user and mount and key:
             session.failed = False
-            place = (mount.name, key)
-            record = self.book.opened(session.pid, user, *place, path, flags, now, self.last_open.pop(place, 0.0))
+            # Who opens a name again without having closed it was not given it the first time.
+            before = self.book.open.get(session.doubtful.pop(path, ""))
+            if before:
+                self._refused(before, now)
+            place = (mount.s3.bucket, key)
+            record = self.book.opened(session.pid, user, mount.name, key, path, flags, now, self.last_open.pop(place, 0.0), mount.s3.bucket)
             session.opening, self.last_open[place] = record["id"], now
             while len(self.last_open) > OPENS_KEPT:
                 del self.last_open[next(iter(self.last_open))]
@@ -113,10 +118,16 @@ class Sessions:
         if record:
             self.truncated(record)
 
+    def _failed(self, session: Session, values: dict[str, Any], now: float) -> None:
+        self._told("write-failed", session, values)
+        session.failed = True
+        self.book.failed(session.pid, values["path"])
+
     def _cut(self, session: Session, values: dict[str, Any], now: float) -> None:
         """The end of the line is missing: whether an open was for writing, how much a close had."""
         self._told("cut", session, values)
-        if values["of"] == "open":
+        user = self.config().users.get(session.user)
+        if values["of"] == "open" and not (user and user.read_only):
             self._upload(session, values["path"], ["WRITE"], now)
         elif values["of"] == "close":
             start = values["path"][:-4]  # the cut may be in the middle of an escape
@@ -125,16 +136,17 @@ class Sessions:
                 self.truncated(record)
 
     def _status(self, session: Session, values: dict[str, Any], now: float) -> None:
-        session.failed = session.failed or values["status"] == "Failure"
         record = self.book.open.get(session.opening)
         if record and values["status"] in UNOPENED:
             self._refused(record, now)
+        elif record:
+            session.doubtful[record["path"]] = record["id"]
         session.opening = ""
         self._told("status", session, values)
 
     def _refused(self, record: dict[str, Any], now: float) -> None:
         self.book.refused(record["id"], now)
-        place = (record["mount"], record["key"])
+        place = uploads.place(record)
         if self.last_open.get(place) == record["time"]:
             self.last_open[place] = record["before"]
 

@@ -33,7 +33,14 @@ class Settling:
         for record in self.book.unsettled():
             name = record["id"]
             due = self.after.setdefault(name, now + DELAY)
-            if name in self.jobs or now < due or len(self.jobs) >= AT_ONCE:
+            if name in self.jobs:
+                if self.book.superseded(record, sessions.last_open):
+                    self.jobs[name].cancel()  # it would take what is put there now for what it waits for
+                continue
+            if record["finishing"] and not record.get("closed") and record["pid"] in sessions.sessions:
+                self.after[name] = now + DELAY  # its process ends once the mount has what was open, which takes as long as it takes
+                continue
+            if now < due or len(self.jobs) >= AT_ONCE:
                 continue
             mount = found.mounts.get(record["mount"])
             if mount is None:

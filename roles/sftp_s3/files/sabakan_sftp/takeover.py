@@ -136,7 +136,7 @@ class Takeover:
 
 def _bound(user: config.User | None) -> Any:
     """What a session depends on: of a user in whom it changes, the sessions end."""
-    return user and (user.uid, user.gid, user.groups, user.mount, user.directory, user.read_only, user.start)
+    return user and (user.uid, user.gid, user.groups, user.mount, user.directory, user.read_only, user.delete, user.start)
 
 
 def _essence(mount: config.Mount) -> Any:

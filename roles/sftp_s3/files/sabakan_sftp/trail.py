@@ -33,6 +33,8 @@ _SFTP = [
     ("rename", re.compile(r'(?:posix-)?rename old "(?P<path>.*?)" new "(?P<new>.*)"$', re.DOTALL)),
     ("link", re.compile(r'(?:hardlink|symlink) old "(?P<path>.*?)" new "(?P<new>.*)"$', re.DOTALL)),
     ("set", re.compile(rf"l?set(?:stat)? {_QUOTED} (?P<what>size|mode|modtime|owner) (?P<value>.*)$", re.DOTALL)),
+    # A write or seek that failed; of the name at most 100 bytes. Its status follows, which does not say what it is of.
+    ("failed", re.compile(r'process_write: (?:write|seek) "(?P<path>.*)": (?P<why>[^"]*)$', re.DOTALL)),
     ("status", re.compile(r"sent status (?P<status>.*)$", re.DOTALL)),
 ]
 _CUT = re.compile(r'(?P<kind>open|(?:forced )?close|remove name|mkdir name|rename old) "(?P<path>.*)$', re.DOTALL)

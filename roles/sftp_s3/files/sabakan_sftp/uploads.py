@@ -4,8 +4,9 @@
 
 """Uploads from their opening to their end, in a journal that survives the keeper and the container.
 
-An upload is whole when its client closed it. It is truncated when the session ended with it open (sshd tells), when the
-session's process went without a word, when its mount died, or when the keeper did: then it is found open at the next start.
+An upload is whole when its client closed it. It is truncated when a write of it failed or the session ended with it open
+(sshd tells), when the session's process went without a word, when its mount died, or when the keeper did: then it is found
+open at the next start.
 """
 
 from __future__ import annotations
@@ -22,14 +23,20 @@ from sabakan_sftp.config import User
 KEPT = 200  # settled truncations that stay in the journal
 LINES = 5000
 WAIT = 30.0  # seconds that a mount may take to finish what a dropped session left
+TOLD = 100  # bytes of a name in sshd's line of a write that failed
 SLACK = 2.0  # seconds; S3 tells times in whole ones
 
 
 def locate(user: User, prefix: str, path: str) -> str:
     """The object that a path of a session stands for; empty for one outside of the mount."""
-    whole = posixpath.normpath(posixpath.join("/", user.start, path))
+    whole = posixpath.normpath("/" + posixpath.join("/", user.start, path).lstrip("/"))  # normpath leaves two slashes at the beginning
     root = f"/{user.directory}/"
     return prefix + whole[len(root):] if whole.startswith(root) and len(whole) > len(root) else ""
+
+
+def place(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Where an upload's object is: users with other rights are on other mounts of the same bucket. A record of before has no bucket."""
+    return record.get("bucket") or record["mount"], record["key"]
 
 
 class Journal:
@@ -88,14 +95,18 @@ class Uploads:
         self.fresh: list[dict[str, Any]] = []
         self.total = 0
 
-    def restore(self, entries: list[dict[str, Any]], now: float) -> None:
-        """What an earlier keeper left: its open uploads are truncated."""
+    def restore(self, entries: list[dict[str, Any]], now: float) -> dict[tuple[str, str], float]:
+        """What an earlier keeper left: its open uploads are truncated. Returns when each object was opened last, as far as is known."""
+        last: dict[tuple[str, str], float] = {}
         for entry in entries:
             kind, name = entry["event"], entry["id"]
             if kind == "open":
                 self.open[name] = entry
+                last[place(entry)] = entry["time"]
             elif kind == "close":
-                self.open.pop(name, None)
+                closed = self.open.pop(name, None)
+                if closed and entry.get("refused") and last.get(place(closed)) == closed["time"]:
+                    last[place(closed)] = closed["before"]
             elif kind == "truncated":
                 self.open.pop(name, None)
                 self.truncated[name] = entry
@@ -104,6 +115,7 @@ class Uploads:
         self.total = len(self.truncated)
         for record in list(self.open.values()):
             self._truncate(record, "the keeper or its container ended", None, now, finishing=False)
+        return last
 
     def snapshot(self) -> list[dict[str, Any]]:
         """The journal that says the same in fewer lines."""
@@ -117,11 +129,12 @@ class Uploads:
                 made.append({"event": "settled", **{key: record[key] for key in ("id", "outcome", "detail", "settled")}})
         return made
 
-    def opened(self, pid: int, user: User, mount: str, key: str, path: str, flags: list[str], now: float, before: float = 0.0) -> dict[str, Any]:
+    def opened(self, pid: int, user: User, mount: str, key: str, path: str, flags: list[str], now: float, before: float = 0.0,
+               bucket: str = "") -> dict[str, Any]:
         """before: when the same object was opened for writing before."""
         record: dict[str, Any] = {
-            "event": "open", "id": os.urandom(8).hex(), "time": now, "pid": pid, "user": user.name, "mount": mount,
-            "key": key, "path": path, "whole": "TRUNCATE" in flags, "before": before,
+            "event": "open", "id": os.urandom(8).hex(), "time": now, "pid": pid, "user": user.name, "mount": mount, "bucket": bucket,
+            "key": key, "path": path, "whole": bool({"TRUNCATE", "EXCL"} & set(flags)), "before": before,
         }
         self.open[record["id"]] = record
         self.fresh.append(record)
@@ -138,16 +151,25 @@ class Uploads:
             return None
         if forced:
             return self._truncate(record, "the session ended with the file open", written, now)
+        if record.get("failed"):
+            return self._truncate({**record, "closed": True}, "a write of it failed", written, now)
         self._close(record["id"], written, now)
         return None
 
+    def failed(self, pid: int, start: str) -> None:
+        """A write failed; some drivers make an object of the rest all the same. start: of the name, as much as sshd tells of it."""
+        cut = start.encode("utf-8", "surrogateescape")
+        for record in self.of(pid):
+            if record["path"].encode("utf-8", "surrogateescape")[:TOLD] == cut:
+                record["failed"] = True
+
     def refused(self, name: str, now: float) -> None:
         """Its open failed, so that nothing came of it: what is there under its name is another's."""
-        self._close(name, 0, now)
+        self._close(name, 0, now, refused=True)
 
-    def _close(self, name: str, written: int | None, now: float) -> None:
+    def _close(self, name: str, written: int | None, now: float, **more: Any) -> None:
         del self.open[name]
-        self.fresh.append({"event": "close", "id": name, "time": now, "written": written})
+        self.fresh.append({"event": "close", "id": name, "time": now, "written": written, **more})
 
     def of(self, pid: int) -> list[dict[str, Any]]:
         return [record for record in self.open.values() if record["pid"] == pid]
@@ -180,12 +202,16 @@ class Uploads:
 
     def superseded(self, record: Mapping[str, Any], last: Mapping[tuple[str, str], float]) -> bool:
         """Whether the same object was opened for writing again after this upload. last: when each object was opened last."""
-        return last.get((record["mount"], record["key"]), 0.0) > record["time"]
+        return last.get(place(record), 0.0) > record["time"]
 
 
 def verdict(record: Mapping[str, Any], found: Mapping[str, Any], now: float) -> str:
-    """Whether an object is what a truncated upload left: `proven` by its size, `likely` by its time alone, or `other`."""
-    if found["age"] is None or found["age"] > now - record["time"] + SLACK or not record["whole"]:
+    """Whether an object is what a truncated upload left: `proven` by its size, `likely` by its time alone, or `other`.
+
+    whole: whatever is in the object is of this upload. scp opens without truncating, so that it may have had something before:
+    what was written tells then, as one that is resumed or overwritten in part has more bytes than that.
+    """
+    if found["age"] is None or found["age"] > now - record["time"] + SLACK or not (record["whole"] or record["written"]):
         return "other"
     if record["written"] is None:
         return "likely"

@@ -108,3 +108,11 @@ def test_what_is_no_address_is_refused_before_another_host_is_asked(url):
     """Without a scheme the name of the host is empty, which is the loopback."""
     with pytest.raises(ValueError, match="https://NAME"):
         Endpoint(url, "eu-1", None, 5.0)
+
+
+def test_a_name_that_is_no_utf_8_is_sent_as_its_bytes(listener):
+    r"""As the log of a session gives it: a client with an old character set, here Shift JIS for カラオケ, names files so."""
+    name = "カラオケ".encode("cp932").decode("utf-8", "surrogateescape")
+    answer = Endpoint(f"http://127.0.0.1:{listener.server_port}", "eu-1", ("k", "s", ""), 5.0).request("GET", f"bucket/{name}", {"prefix": name})
+    assert answer.status == 404
+    assert listener.seen["line"] == "GET /bucket/%83J%83%89%83I%83P?prefix=%83J%83%89%83I%83P HTTP/1.1"

@@ -200,3 +200,10 @@ def test_signers_without_version_or_fingerprint_are_refused(signers):
 def test_settings_that_are_no_mapping_are_refused(settings):
     with pytest.raises(ValueError, match="must be a mapping"):
         sftp_plan([WRITER], "mount-s3", DRIVERS, settings)
+
+
+@pytest.mark.parametrize("driver", NAMES)
+def test_a_right_that_goes_ends_the_sessions_that_have_it(driver):
+    """The keeper ends those of a user who is another one to it, or whose mount is."""
+    before, after = (plan({**WRITER, "delete": delete}, driver=driver).config["users"] for delete in (True, False))
+    assert before != after

@@ -17,7 +17,11 @@ RECORD = {"id": "0123456789abcdef", "key": "p/x", "time": 1000.0, "ended": 1010.
     ({}, {"size": 51, "age": 5.0}, "other"),
     ({}, {"size": 50, "age": 500.0}, "other"),
     ({}, {"size": 50, "age": None}, "other"),
-    ({"whole": False}, {"size": 50, "age": 5.0}, "other"),
+    ({"whole": False}, {"size": 50, "age": 5.0}, "proven"),
+    ({"whole": False}, {"size": 90, "age": 5.0}, "other"),
+    ({"whole": False}, {"size": 50, "age": 500.0}, "other"),
+    ({"whole": False, "written": 0}, {"size": 0, "age": 5.0}, "other"),
+    ({"whole": False, "written": None}, {"size": 7, "age": 5.0}, "other"),
     ({"written": None}, {"size": 7, "age": 5.0}, "likely"),
     ({"written": None}, {"size": 7, "age": 50.0}, "other"),
 ])

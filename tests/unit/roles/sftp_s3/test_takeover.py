@@ -84,7 +84,7 @@ def test_a_new_way_to_log_in_ends_nothing(place, change):
     assert place.take(users=[{**USER, **change}, OTHER]) == "" and place.ended[0][0] == set()
 
 
-@pytest.mark.parametrize("change", [{"read_only": True}, {"uid": 5009, "gid": 5009}, {"directory": "other"}])
+@pytest.mark.parametrize("change", [{"read_only": True}, {"delete": True}, {"uid": 5009, "gid": 5009}, {"directory": "other"}])
 def test_another_view_ends_the_sessions_of_that_user(place, change):
     assert place.take(users=[{**USER, **change}, OTHER]) == "" and place.ended[0][0] == {"store1"}
 

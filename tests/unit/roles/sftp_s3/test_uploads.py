@@ -29,6 +29,7 @@ def test_the_object_that_a_probe_reads(objects, sample):
 
 @pytest.mark.parametrize(("start", "path", "key"), [
     ("/", "/data/x", "p/x"), ("/", "data/x", "p/x"), ("/data", "x/y", "p/x/y"), ("/", "/data/../data/./x", "p/x"),
+    ("/", "//data/x", "p/x"), ("//", "data//x/", "p/x"),
     ("/", "/data", ""), ("/", "/dev/log", ""), ("/", "/data/../../../etc/passwd", ""), ("/", "/database/x", ""),
 ])
 def test_which_object_a_path_stands_for(start, path, key):
@@ -114,3 +115,13 @@ def test_a_line_that_a_crash_cut_takes_no_other_with_it(tmp_path):
     opened(book)
     journal.append(book.fresh)
     assert [one["event"] for one in journal.load()] == ["open"]
+
+
+@pytest.mark.parametrize(("flags", "whole"), [
+    (("WRITE", "CREATE", "TRUNCATE"), True),  # sftp, rclone, paramiko, lftp, curl
+    (("WRITE", "CREATE", "EXCL"), True),  # WinSCP that asks before it overwrites
+    (("WRITE", "CREATE"), False),  # scp, Cyberduck
+    (("WRITE", "APPEND"), False),
+])
+def test_whether_all_of_an_object_is_of_an_upload(flags, whole):
+    assert opened(uploads.Uploads(), flags=flags)["whole"] is whole
