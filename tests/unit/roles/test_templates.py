@@ -122,3 +122,12 @@ def test_strict_transport_security_is_what_was_asked_and_not_mastodon_s_own(tmp_
     """Rails sends two years with all subdomains, by itself."""
     lines = front_of(rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1, "haproxy_hsts": seconds}))
     assert [found for found in lines if "Strict-Transport-Security" in found] == [line]
+
+
+def test_no_token_of_a_user_is_logged(tmp_path: Path) -> None:
+    """Many clients open their stream with ?access_token=, and every restart of streaming ends those streams with an error."""
+    lines = [line.strip() for line in rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1}).splitlines()]
+    assert "option httplog" not in lines
+    (logged,) = [line for line in lines if line.startswith("log-format ")]
+    assert r'\"%HM %HPO %HV\"' in logged
+    assert not {"%r", "%{+Q}r", "%HU", "%HP", "%HQ"} & set(logged.strip('"').replace('\\"', " ").split())
