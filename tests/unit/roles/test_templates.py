@@ -131,3 +131,10 @@ def test_no_token_of_a_user_is_logged(tmp_path: Path) -> None:
     (logged,) = [line for line in lines if line.startswith("log-format ")]
     assert r'\"%HM %HPO %HV\"' in logged
     assert not {"%r", "%{+Q}r", "%HU", "%HP", "%HQ"} & set(logged.strip('"').replace('\\"', " ").split())
+
+
+def test_the_header_of_the_proxies_in_front_reaches_nobody_behind(tmp_path: Path) -> None:
+    variables = {"haproxy_threads": 1, "haproxy_trusted_proxies": ["192.0.2.0/24"], "haproxy_client_address_header": "CF-Connecting-IP"}
+    lines = front_of(rendered(tmp_path, "haproxy", "haproxy.cfg.j2", variables))
+    taken = next(number for number, line in enumerate(lines) if line.startswith("http-request set-src "))
+    assert taken < lines.index("http-request del-header CF-Connecting-IP") < lines.index("option forwardfor")
