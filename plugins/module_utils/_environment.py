@@ -51,7 +51,13 @@ RENAMED = {
     "EMAIL_DOMAIN_WHITELIST": "EMAIL_DOMAIN_ALLOWLIST",
 }
 # Read before dotenv has loaded the file, or by a process that never loads it.
-NOT_FROM_DOTENV = ("RAILS_ENV", "NODE_ENV", "BIND", "PORT", "SOCKET")
+_UNIT = "in the systemd unit (Environment=)"
+_OF_PUMA = "in puma_environment of role puma"
+NOT_FROM_DOTENV = {
+    "RAILS_ENV": _UNIT, "NODE_ENV": _UNIT, "BIND": _UNIT, "PORT": _UNIT, "SOCKET": _UNIT,
+    "WEB_CONCURRENCY": "by puma_workers of role puma", "MAX_THREADS": "by puma_threads of role puma",
+    "MIN_THREADS": _OF_PUMA, "PERSISTENT_TIMEOUT": _OF_PUMA, "PROXY_PROTO_V1": _OF_PUMA,
+}
 
 # Each group: one of these must be there. since, until: first version, and first that does without.
 _FIRST, _NEVER = (0, 0), (9999, 0)
@@ -88,7 +94,7 @@ def environment_lint(environment: object, version: object, *, complete: bool = T
         elif name in NOT_FROM_DOTENV:
             report.errors.append(
                 f"{name} cannot come from the environment file, it is read before or without it:"
-                " set it in the systemd unit (Environment=)."
+                f" set it {NOT_FROM_DOTENV[name]}."
             )
         elif name in RENAMED:
             report.warnings.append(f"{name} is deprecated: write {RENAMED[name]} instead.")

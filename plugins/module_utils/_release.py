@@ -106,6 +106,17 @@ def database_state(tables: int, versions: Iterable[str], comment: str) -> str:
     return "foreign" if tables else "empty"
 
 
+def taken_away(version: str, current: str, posts: Iterable[str], known: Iterable[str], applied: Iterable[str]) -> list[str]:
+    """Post-deployment migrations of the current release that have run and that this one, which is no newer, does not know."""
+    # Of one version too: a branch that goes back.
+    back = bool(version and current) and _numbers(version) <= _numbers(current)
+    return sorted((set(posts) - set(known)) & set(applied)) if back else []
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
 def release_between(version: str, state: str, waiting: Iterable[str]) -> str:
     """The Mastodon that a database has to be brought to before this one; empty when there is none."""
     numbers = tuple(int(part) for part in version.split(".")[:2]) if version else ()

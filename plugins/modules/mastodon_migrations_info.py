@@ -14,6 +14,7 @@ description:
   - Changes nothing. In check mode a database that cannot be reached yet is one of which nothing is known.
 options:
   release: {description: Directory of the release., type: path, required: true}
+  current: {description: "Directory of the release that runs now, which may be a newer one; empty for none.", type: path, default: ""}
   host: {description: Address of the PostgreSQL primary., type: str, required: true}
   port: {description: Its port., type: int, default: 5432}
   database: {description: Name of the database., type: str, required: true}
@@ -50,6 +51,13 @@ between:
   description: The Mastodon that must be deployed before this release, of which the database has not seen all; empty for none.
   type: str
   returned: success
+taken_away:
+  description:
+    - Post-deployment migrations of C(current) that the database has run and this release, which is no newer, does not know; it
+      may still read what they have removed.
+  type: list
+  elements: str
+  returned: success
 server_version: {description: server_version_num of PostgreSQL., type: int, returned: success}
 """
 
@@ -66,7 +74,7 @@ FACTS = (
     "SELECT 'recorded in ' || to_regclass('public.schema_migrations')",
 )
 VERSIONS = ("SELECT 'version ' || version FROM public.schema_migrations",)
-UNKNOWN = {"state": "unknown", "loaded": False, "pre": [], "post": [], "between": "", "server_version": 0}
+UNKNOWN = {"state": "unknown", "loaded": False, "pre": [], "post": [], "between": "", "taken_away": [], "server_version": 0}
 
 
 def version_of(release):
@@ -105,6 +113,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "release": {"type": "path", "required": True},
+            "current": {"type": "path", "default": ""},
             "host": {"type": "str", "required": True},
             "port": {"type": "int", "default": 5432},
             "database": {"type": "str", "required": True},
@@ -125,6 +134,10 @@ def main():
     module.exit_json(
         state=state, loaded=bool(applied), pre=sorted(pre - applied), post=sorted(post - applied),
         between=_release.release_between(version_of(asked["release"]), state, post - applied),
+        taken_away=_release.taken_away(
+            version_of(asked["release"]), version_of(asked["current"]),
+            _release.migration_versions(files(os.path.join(asked["current"], "db/post_migrate"))), pre | post, applied,
+        ),
         server_version=int(first.get("server", 0)),
     )
 

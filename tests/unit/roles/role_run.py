@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,12 @@ STACK = {
 
 
 def play(directory: Path, role: str, tasks: list[dict[str, Any]], variables: dict[str, Any], *arguments: str,
-         inventory: dict[str, Any] | None = None) -> tuple[int, str]:
+         inventory: dict[str, Any] | None = None, hosts: Sequence[str] = ("localhost",)) -> tuple[int, str]:
     """Run tasks with the role's defaults and vars beneath these variables; the exit code and the output as one line."""
-    (directory / "inventory.json").write_text(json.dumps({"all": {"hosts": {"localhost": {}}, "vars": inventory or {}}}))
+    (directory / "inventory.json").write_text(json.dumps({"all": {"hosts": {host: {} for host in hosts}, "vars": inventory or {}}}))
     files = [ROLES / role / "defaults" / "main.yml", ROLES / role / "vars" / "main.yml"]
     (directory / "playbook.yml").write_text(json.dumps([{
-        "hosts": "localhost", "connection": "local", "gather_facts": False,
+        "hosts": "all", "connection": "local", "gather_facts": False,
         "vars_files": [str(path) for path in files if path.exists()], "tasks": tasks,
     }]))
     done = subprocess.run(

@@ -118,3 +118,51 @@ def test_systemd_waits_for_the_quiet_phase_of_sidekiq_and_for_its_jobs(tmp_path:
     assert int(given["TimeoutStopSec"]) > max(quiet, timeout)
     assert given["ExecStop"].startswith("/bin/sh -c 'kill -TSTP $MAINPID; ") and f" -lt {quiet} " in given["ExecStop"]
     assert f" -t {timeout} " in given["ExecStart"]
+
+
+def front_of(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\nfrontend http\n")[1].split("\nbackend ")[0].splitlines()]
+
+
+def test_a_client_by_ipv4_keeps_its_address_where_both_are_served(tmp_path: Path) -> None:
+    """By a socket of both it is ::ffff:203.0.113.7, and Mastodon's rate limits count one /64: all of IPv4 would be one client."""
+    certificates = [{"name": "friends.cafe", "pem": "..."}]
+    variables = {"haproxy_threads": 1, "haproxy_bind": "[::]", "haproxy_certificates": certificates}
+    binds = [line for line in front_of(rendered(tmp_path, "haproxy", "haproxy.cfg.j2", variables)) if line.startswith("bind ")]
+    end = "ssl crt /etc/haproxy/certs/friends.cafe.pem alpn h2,http/1.1"
+    assert binds == ["bind *:80", "bind [::]:80 v6only", f"bind *:443 {end}", f"bind [::]:443 v6only {end}"]
+
+
+def test_a_delivery_network_s_list_fits_the_lines_of_haproxy(tmp_path: Path) -> None:
+    """A line has 64 words and 2048 characters at most; CloudFront alone has over a hundred networks."""
+    networks = [f"2001:db8:{number:x}:ffff::/64" for number in range(120)]
+    lines = front_of(rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1, "haproxy_trusted_proxies": networks}))
+    assert all(len(line.split()) <= 64 and len(line) < 2048 for line in lines)
+    assert [line for line in lines if line.startswith("acl from_proxy src")] == [f"acl from_proxy src {network}" for network in networks]
+    assert "http-request set-src req.hdr_ip(X-Forwarded-For,-1) if from_proxy { req.hdr_ip(X-Forwarded-For,-1) -m found }" in lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "line"),
+    [(600, 'http-response set-header Strict-Transport-Security "max-age=600"'), (0, "http-response del-header Strict-Transport-Security")],
+)
+def test_strict_transport_security_is_what_was_asked_and_not_mastodon_s_own(tmp_path: Path, seconds: int, line: str) -> None:
+    """Rails sends two years with all subdomains, by itself."""
+    lines = front_of(rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1, "haproxy_hsts": seconds}))
+    assert [found for found in lines if "Strict-Transport-Security" in found] == [line]
+
+
+def test_no_token_of_a_user_is_logged(tmp_path: Path) -> None:
+    """Many clients open their stream with ?access_token=, and every restart of streaming ends those streams with an error."""
+    lines = [line.strip() for line in rendered(tmp_path, "haproxy", "haproxy.cfg.j2", {"haproxy_threads": 1}).splitlines()]
+    assert "option httplog" not in lines
+    (logged,) = [line for line in lines if line.startswith("log-format ")]
+    assert r'\"%HM %HPO %HV\"' in logged
+    assert not {"%r", "%{+Q}r", "%HU", "%HP", "%HQ"} & set(logged.strip('"').replace('\\"', " ").split())
+
+
+def test_the_header_of_the_proxies_in_front_reaches_nobody_behind(tmp_path: Path) -> None:
+    variables = {"haproxy_threads": 1, "haproxy_trusted_proxies": ["192.0.2.0/24"], "haproxy_client_address_header": "CF-Connecting-IP"}
+    lines = front_of(rendered(tmp_path, "haproxy", "haproxy.cfg.j2", variables))
+    taken = next(number for number, line in enumerate(lines) if line.startswith("http-request set-src "))
+    assert taken < lines.index("http-request del-header CF-Connecting-IP") < lines.index("option forwardfor")

@@ -58,6 +58,20 @@ def test_what_dotenv_cannot_give_is_refused(name: str) -> None:
     assert error.startswith(f"{name} cannot come from the environment file")
 
 
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("WEB_CONCURRENCY", "puma_workers"), ("MAX_THREADS", "puma_threads"), ("MIN_THREADS", "puma_environment"),
+        ("PERSISTENT_TIMEOUT", "puma_environment"), ("PROXY_PROTO_V1", "puma_environment"),
+    ],
+)
+def test_what_puma_reads_before_the_file_is_refused_with_its_variable(name: str, variable: str) -> None:
+    """Puma reads config/puma.rb before Mastodon, and with it dotenv, is loaded: there they said nothing and did nothing."""
+    (error,) = environment_lint({**GIVEN, name: "4"}, "4.5").errors
+    assert error.startswith(f"{name} cannot come from the environment file")
+    assert variable in error
+
+
 @pytest.mark.parametrize("name", sorted(GIVEN))
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_a_required_variable_is_asked_for(name: str, value: Any) -> None:

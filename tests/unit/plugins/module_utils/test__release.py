@@ -114,3 +114,15 @@ def test_a_database_is_loaded_over_only_with_proof(tables, versions, comment, ex
 ])
 def test_a_database_from_before_4_3_takes_4_3_first(version, state, waiting, expected):
     assert _release.release_between(version, state, waiting) == expected
+
+
+@pytest.mark.parametrize(("version", "current", "expected"), [
+    ("4.4.9", "4.5.15", ["3"]),
+    ("4.10.0", "4.9.2", []),
+    ("4.5.15", "4.5.15", ["3"]),
+    ("4.5.16", "4.5.15", []),
+    ("4.4.9", "", []),
+])
+def test_what_a_release_has_taken_away_is_named_to_one_that_is_no_newer(version, current, expected):
+    """Of the newer one's post-deployment migrations: 1 is known to both, 2 of the newer one's first ones, 4 waits."""
+    assert _release.taken_away(version, current, ["1", "3", "4"], ["1"], ["1", "2", "3"]) == expected
