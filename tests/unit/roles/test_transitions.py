@@ -134,12 +134,12 @@ def test_statistics_that_cannot_be_served_are_noticed(tmp_path: Path, bind: str,
 
 
 def test_the_key_of_a_certificate_that_is_gone_goes_too(tmp_path: Path) -> None:
-    text = json.dumps([task("haproxy", "configure", "Put the certificates in place"), task("haproxy", "run", "Look for certificates of before"),
-                       task("haproxy", "run", "Remove those that are no longer served, with their keys")])
-    tasks = json.loads(text.replace("/etc/haproxy/certs", str(tmp_path)).replace("/etc/haproxy", str(tmp_path)))
+    tasks = [task("haproxy", "configure", "Put the certificates in place"), task("haproxy", "run", "Look for certificates of before"),
+             task("haproxy", "run", "Remove those that are no longer served, with their keys")]
     (tmp_path / "by-hand.pem").write_text("KEY\n")
     for names in (["one", "two"], ["two"]):
-        code, output = play(tmp_path, "haproxy", tasks, {"haproxy_certificates": [{"name": name, "pem": "PEM\n"} for name in names]})
+        certificates = [{"name": name, "pem": "PEM\n"} for name in names]
+        code, output = play(tmp_path, "haproxy", tasks, {"haproxy_certificates": certificates, "__haproxy_certificate_directory": str(tmp_path)})
         assert code == 0, output
     assert sorted(path.name for path in tmp_path.glob("*.pem")) == ["by-hand.pem", "two.pem"]
     assert (tmp_path / "two.pem").read_text().endswith("\nPEM\n")
@@ -192,3 +192,12 @@ def test_an_image_that_serves_no_more_is_removed(tmp_path: Path) -> None:
         "__sftp_s3_images": {"stdout_lines": names}, "__sftp_s3_info": {"container": {"Config": {"Image": names[1]}}}})
     assert code == 0, output
     assert "gone=sabakan-sftp:0123456789ab." in output
+
+
+def test_a_unit_is_told_as_left_wrapped_only_where_the_list_has_it_no_more(tmp_path: Path) -> None:
+    wrapped = [{"path": f"/etc/systemd/system/{name}.service.d/60-sabakan-exclusive.conf"} for name in ("listed", "former")]
+    show = {"ansible.builtin.debug": {"msg": "left={{ __exclusive_lock_left | join(',') }}."}}
+    variables = {"__exclusive_lock_found": {"files": wrapped}, "exclusive_lock_units": [{"name": "listed.service"}]}
+    code, output = play(tmp_path, "exclusive_lock", [show], variables)
+    assert code == 0, output
+    assert f"left={wrapped[1]['path']}." in output
