@@ -119,5 +119,5 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def release_between(version: str, state: str, waiting: Iterable[str]) -> str:
     """The Mastodon that a database has to be brought to before this one; empty when there is none."""
-    numbers = tuple(int(part) for part in version.split(".")[:2]) if version else ()
+    numbers = _numbers(version)[:2] if version else ()
     return "4.3" if state == "ready" and numbers >= (4, 4) and SECOND_FACTORS in waiting else ""

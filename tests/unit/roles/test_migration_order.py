@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mastodon_release import MIGRATE, psql_tells, put_release
 from role_run import ROLES, play
+from test_power_cut import shims
 
 
 def test_no_host_gets_the_new_code_where_its_migrations_have_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,11 +19,8 @@ def test_no_host_gets_the_new_code_where_its_migrations_have_failed(tmp_path: Pa
     for host in ("app-01", "app-02"):
         (tmp_path / host / "shared").mkdir(parents=True)
         (tmp_path / host / "releases" / "new").mkdir(parents=True)
-    psql = tmp_path / "bin" / "psql"
-    psql.parent.mkdir()
-    psql.write_text("#!/bin/sh\necho 'the database is starting up' >&2; exit 2\n")
-    psql.chmod(0o755)
-    monkeypatch.setenv("PATH", str(psql.parent), prepend=":")
+    shims(tmp_path, psql="echo 'the database is starting up' >&2; exit 2")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
     variables = {
         "mastodon_home": f"{tmp_path}/{{{{ inventory_hostname }}}}", "mastodon_user": "root",
         "mastodon_migrator": "{{ inventory_hostname == 'app-01' }}", "mastodon_builder": "app-01",
@@ -34,27 +33,13 @@ def test_no_host_gets_the_new_code_where_its_migrations_have_failed(tmp_path: Pa
 
 
 def test_no_older_release_follows_one_that_has_taken_something_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, minor, migration in (("old", 4, "20250101000000_first.rb"), ("new", 5, "20250911000000_remove_a_column.rb")):
-        release = tmp_path / "releases" / name
-        (release / "db/post_migrate").mkdir(parents=True)
-        (release / "db/post_migrate" / migration).touch()
-        (release / "lib/mastodon").mkdir(parents=True)
-        (release / "lib/mastodon/version.rb").write_text(f"def major\n 4\nend\ndef minor\n {minor}\nend\ndef patch\n 1\nend\n")
+    put_release(tmp_path, "old", 4, "db/post_migrate/20250101000000_first.rb")
+    put_release(tmp_path, "new", 5, "db/post_migrate/20250911000000_remove_a_column.rb")
     (tmp_path / "current").symlink_to("releases/new")
     (tmp_path / "shared").mkdir()
-    psql = tmp_path / "bin" / "psql"
-    psql.parent.mkdir()
-    psql.write_text("""#!/bin/sh
-case "$*" in
-  *"SELECT 'version '"*) printf 'version 20250101000000\\nversion 20250911000000\\n' ;;
-  *) printf 'tables 90\\nserver 170005\\nrecorded in schema_migrations\\n' ;;
-esac
-""")
-    psql.chmod(0o755)
-    monkeypatch.setenv("PATH", str(psql.parent), prepend=":")
+    monkeypatch.setenv("PATH", psql_tells(tmp_path, "20250101000000", "20250911000000"), prepend=":")
     variables = {"mastodon_home": str(tmp_path), "mastodon_user": "root", "__mastodon_release": {"commit": "old"}}
-    migrate = {"ansible.builtin.include_role": {"name": str(ROLES / "mastodon"), "tasks_from": "migrate"}}
-    code, output = play(tmp_path, "mastodon", [migrate], variables)
+    code, output = play(tmp_path, "mastodon", [MIGRATE], variables)
     assert code != 0 and "does not know: 20250911000000." in output, output
-    code, output = play(tmp_path, "mastodon", [migrate], {**variables, "mastodon_go_back": True})
+    code, output = play(tmp_path, "mastodon", [MIGRATE], {**variables, "mastodon_go_back": True})
     assert code == 0, output

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mastodon_release import MIGRATE, psql_tells, put_release
 from role_run import ROLES, STACK, play
 
 # As `echo ... | ansible-vault encrypt_string` leaves it.
@@ -71,30 +72,13 @@ def test_a_file_of_secrets_that_holds_more_is_not_written_over(tmp_path: Path, m
     assert ("secret_key_base" in path.read_text()) == (not says)
 
 
-VERSION = "def major\n 4\nend\ndef minor\n 5\nend\ndef patch\n 15\nend\n"
-
-
 def test_a_database_from_before_4_3_is_not_brought_to_a_later_one_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    release = tmp_path / "releases" / "abc"
-    for name in ("db/migrate/20230907150100_old.rb", "db/migrate/20250101000000_new.rb", "db/post_migrate/20240307180905_second_factors.rb"):
-        (release / name).parent.mkdir(parents=True, exist_ok=True)
-        (release / name).touch()
-    (release / "lib/mastodon").mkdir(parents=True)
-    (release / "lib/mastodon/version.rb").write_text(VERSION)
+    put_release(tmp_path, "abc", 5, "db/migrate/20230907150100_old.rb", "db/migrate/20250101000000_new.rb",
+                "db/post_migrate/20240307180905_second_factors.rb")
     (tmp_path / "shared").mkdir()
-    psql = tmp_path / "bin" / "psql"
-    psql.parent.mkdir()
-    psql.write_text("""#!/bin/sh
-case "$*" in
-  *"SELECT 'version '"*) echo 'version 20230907150100' ;;
-  *) printf 'tables 90\\nserver 170005\\nrecorded in schema_migrations\\n' ;;
-esac
-""")
-    psql.chmod(0o755)
-    monkeypatch.setenv("PATH", str(psql.parent), prepend=":")
+    monkeypatch.setenv("PATH", psql_tells(tmp_path, "20230907150100"), prepend=":")
     variables = {"mastodon_home": str(tmp_path), "mastodon_user": "root", "__mastodon_release": {"commit": "abc"}}
-    migrate = {"ansible.builtin.include_role": {"name": str(ROLES / "mastodon"), "tasks_from": "migrate"}}
-    code, output = play(tmp_path, "mastodon", [migrate], variables)
+    code, output = play(tmp_path, "mastodon", [MIGRATE], variables)
     assert code != 0
     assert "from before Mastodon 4.3" in output
     assert "Run the migrations" not in output
